@@ -1,0 +1,19 @@
+#include "attention/gate.h"
+
+#include <cstddef>
+
+namespace mneme::attention {
+
+void MixByGate(float g, const float* memory, EmptyMemory empty,
+               std::span<float> local_in_out) {
+  if (memory == nullptr) {
+    if (empty == EmptyMemory::kBypass) return;
+    for (float& x : local_in_out) x *= 1 - g;
+    return;
+  }
+  for (size_t i = 0; i < local_in_out.size(); ++i) {
+    local_in_out[i] = g * memory[i] + (1 - g) * local_in_out[i];
+  }
+}
+
+}  // namespace mneme::attention

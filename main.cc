@@ -1,0 +1,17 @@
+// The door of the house: joins the two ends, client and service, in one binary.
+
+#include "client/cli.h"
+#include "service/serve.h"
+
+int main(int argc, char** argv) {
+  const mneme::client::ServerHooks hooks = {
+      .serve = mneme::service::Serve,
+      .open = [](const std::string& data_dir)
+          -> absl::StatusOr<mneme::client::EmbeddedServer> {
+        auto server = mneme::service::OpenInProcess(data_dir);
+        if (!server.ok()) return server.status();
+        return mneme::client::EmbeddedServer{(*server)->InProcessChannel(),
+                                             *server};
+      }};
+  return mneme::client::RunCli(argc, argv, hooks);
+}

@@ -1,0 +1,46 @@
+// memory/fold.h: the compressive tier, a fold of the log.
+
+#ifndef MNEME_MEMORY_FOLD_H_
+#define MNEME_MEMORY_FOLD_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "attention/compressive.h"
+#include "memory/profile.h"
+#include "memory/rows.h"
+#include "memory/seq_set.h"
+
+namespace mneme::memory {
+
+// Segments between stored checkpoints: what opening has to replay at most, in
+// tokens. A checkpoint costs key_dim * (value_dim + 1) * 4 bytes a bank.
+inline constexpr uint64_t kCheckpointTokens = 8192;
+
+// The state of every bank after absorbing the log below `absorbed_seq`.
+struct Fold {
+  uint64_t absorbed_seq = 0;
+  std::vector<attention::CompressiveState> banks;  // Numbered as Profile says.
+
+  explicit Fold(const Profile& profile);
+
+  // Absorbs [absorbed_seq, end) without what was forgotten. The sums depend on
+  // the log alone, not on how often or at what ends this was called.
+  // REQUIRES: absorbed_seq and `end` are segment borders; the rows are filled.
+  void AbsorbUpTo(const Profile& profile, const RowBlocks& rows,
+                  const SeqSet& forgotten, uint64_t end);
+};
+
+// One layer of a fold as a record's payload, and back into `fold`.
+// Decode errors: false when it does not fit the profile.
+std::string EncodeFoldLayer(const Profile& profile, const Fold& fold,
+                            uint32_t layer);
+bool DecodeFoldLayer(const Profile& profile, std::string_view payload,
+                     uint32_t layer, Fold& fold);
+
+}  // namespace mneme::memory
+
+#endif  // MNEME_MEMORY_FOLD_H_

@@ -1,0 +1,95 @@
+#include "memory/keys.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace mneme::memory {
+namespace {
+
+constexpr char kDataPrefix = 'd';
+
+template <typename T>
+void AppendBigEndian(T number, std::string& key) {
+  for (int shift = 8 * (sizeof(T) - 1); shift >= 0; shift -= 8) {
+    key += static_cast<char>(number >> shift & 0xFF);
+  }
+}
+
+std::string Prefix(uint64_t uid) {
+  std::string key(1, kDataPrefix);
+  AppendBigEndian(uid, key);
+  return key;
+}
+
+std::string Prefix(uint64_t uid, RecordKind kind) {
+  return Prefix(uid) + static_cast<char>(kind);
+}
+
+std::string Numbered(uint64_t uid, RecordKind kind, uint64_t number) {
+  std::string key = Prefix(uid, kind);
+  AppendBigEndian(number, key);
+  return key;
+}
+
+std::string Banked(uint64_t uid, RecordKind kind, uint64_t number,
+                   uint32_t bank) {
+  std::string key = Numbered(uid, kind, number);
+  AppendBigEndian(bank, key);
+  return key;
+}
+
+}  // namespace
+
+std::string FormatKey() { return "F"; }
+
+std::string HeaderKey(const SessionName& name) {
+  return absl::StrCat("S/", name.space, "/", name.session);
+}
+
+KeyRange AllHeaders() { return {"S/", "S0"}; }  // '0' follows '/'.
+
+KeyRange AllOf(uint64_t uid) { return {Prefix(uid), Prefix(uid + 1)}; }
+
+KeyRange AllOf(uint64_t uid, RecordKind kind) {
+  return {Prefix(uid, kind),
+          Prefix(uid) + static_cast<char>(static_cast<char>(kind) + 1)};
+}
+
+std::string HeadKey(uint64_t uid) { return Prefix(uid, RecordKind::kHead); }
+
+std::string RowsKey(uint64_t uid, uint64_t block, uint32_t bank) {
+  return Banked(uid, RecordKind::kRows, block, bank);
+}
+
+std::string PositionsKey(uint64_t uid, uint64_t block) {
+  return Numbered(uid, RecordKind::kPositions, block);
+}
+
+std::string TailKey(uint64_t uid, uint64_t seq_first) {
+  return Numbered(uid, RecordKind::kTail, seq_first);
+}
+
+std::string EntryKey(uint64_t uid, uint64_t entry) {
+  return Numbered(uid, RecordKind::kEntry, entry);
+}
+
+std::string LexicalKey(uint64_t uid, uint64_t entry) {
+  return Numbered(uid, RecordKind::kLexical, entry);
+}
+
+std::string RequestKey(uint64_t uid, std::string_view request_id) {
+  return Prefix(uid, RecordKind::kRequest).append(request_id);
+}
+
+std::string ForgottenKey(uint64_t uid, uint64_t seq_first) {
+  return Numbered(uid, RecordKind::kForgotten, seq_first);
+}
+
+std::string CheckpointKey(uint64_t uid, uint32_t layer) {
+  return Numbered(uid, RecordKind::kCheckpoint, layer);
+}
+
+std::string SegmentKey(uint64_t uid, uint64_t seq_first, uint32_t bank) {
+  return Banked(uid, RecordKind::kSegment, seq_first, bank);
+}
+
+}  // namespace mneme::memory

@@ -1,0 +1,41 @@
+// memory/keys.h: where each record lies in the store.
+// A session's records share the prefix 'd' + uid, then the record's kind, then
+// numbers in big-endian, so that a scan visits them in the order of the log.
+
+#ifndef MNEME_MEMORY_KEYS_H_
+#define MNEME_MEMORY_KEYS_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "memory/record.h"
+#include "memory/session_name.h"
+
+namespace mneme::memory {
+
+using KeyRange = std::pair<std::string, std::string>;  // [begin, end).
+
+std::string FormatKey();
+std::string HeaderKey(const SessionName& name);
+KeyRange AllHeaders();
+
+// Every record of a session, and every one of one kind.
+KeyRange AllOf(uint64_t uid);
+KeyRange AllOf(uint64_t uid, RecordKind kind);
+
+std::string HeadKey(uint64_t uid);
+std::string RowsKey(uint64_t uid, uint64_t block, uint32_t bank);
+std::string PositionsKey(uint64_t uid, uint64_t block);
+std::string TailKey(uint64_t uid, uint64_t seq_first);
+std::string EntryKey(uint64_t uid, uint64_t entry);
+std::string LexicalKey(uint64_t uid, uint64_t entry);
+std::string RequestKey(uint64_t uid, std::string_view request_id);
+std::string ForgottenKey(uint64_t uid, uint64_t seq_first);
+std::string CheckpointKey(uint64_t uid, uint32_t layer);
+std::string SegmentKey(uint64_t uid, uint64_t seq_first, uint32_t bank);
+
+}  // namespace mneme::memory
+
+#endif  // MNEME_MEMORY_KEYS_H_

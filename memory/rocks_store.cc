@@ -1,0 +1,203 @@
+#include "memory/rocks_store.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+
+namespace mneme::memory {
+namespace {
+
+// Values above this live in blob files, so that compaction moves their
+// addresses and not their bytes. A block of one bank is well above it, a tail
+// record of one decoded token mostly below.
+constexpr uint64_t kBlobBytesMin = 4 << 10;
+// Rows are held in memory by their session; this cache serves text and opening.
+constexpr size_t kBlockCacheBytes = 32 << 20;
+constexpr size_t kWriteBufferBytes = 32 << 20;
+
+rocksdb::Slice ToSlice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+std::string_view ToView(const rocksdb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+absl::Status Translate(const rocksdb::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  base::ErrorDetail detail;
+  absl::StatusCode code = absl::StatusCode::kUnavailable;
+  if (status.IsNotFound()) {
+    code = absl::StatusCode::kNotFound;
+    detail.reason = "RECORD_NOT_FOUND";
+  } else if (status.IsNoSpace()) {
+    code = absl::StatusCode::kResourceExhausted;
+    detail.reason = "DISK_FULL";
+  } else if (status.IsCorruption()) {
+    code = absl::StatusCode::kDataLoss;
+    detail.reason = "STORE_CORRUPT";
+  } else {
+    detail.reason = "STORE_FAILED";
+  }
+  return base::Error(code, absl::StrCat("store: ", status.ToString()), detail);
+}
+
+rocksdb::Options MakeOptions() {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.enable_blob_files = true;
+  options.min_blob_size = kBlobBytesMin;
+  // Deleted blocks leave the disk as blob files age.
+  options.enable_blob_garbage_collection = true;
+  options.compression = rocksdb::kNoCompression;  // Keys and values do not.
+  options.write_buffer_size = kWriteBufferBytes;
+  options.max_write_buffer_number = 2;
+  options.max_open_files = 256;
+  options.keep_log_file_num = 2;
+  options.max_log_file_size = 1 << 20;
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.paranoid_checks = true;
+  // A torn record at the end of the log is a write that was never acknowledged.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+class RocksStore final : public Store {
+ public:
+  explicit RocksStore(std::unique_ptr<rocksdb::DB> db) : db_(std::move(db)) {}
+
+  absl::Status Write(const WriteBatch& batch, bool sync) override {
+    if (failed_.load()) {
+      return base::Error(
+          absl::StatusCode::kUnavailable,
+          "store: an earlier write failed, so what is on disk is not known; "
+          "reopen the server to write again (reading goes on)",
+          {.reason = "STORE_FAILED"});
+    }
+    rocksdb::WriteBatch rocks;
+    for (const WriteBatch::Operation& operation : batch.operations) {
+      rocksdb::Status added;
+      switch (operation.kind) {
+        case WriteBatch::Operation::Kind::kPut:
+          added = rocks.Put(operation.key, operation.value);
+          break;
+        case WriteBatch::Operation::Kind::kDelete:
+          added = rocks.Delete(operation.key);
+          break;
+        case WriteBatch::Operation::Kind::kDeleteRange:
+          added = rocks.DeleteRange(operation.key, operation.value);
+          break;
+      }
+      RETURN_IF_ERROR(Translate(added));
+    }
+    rocksdb::WriteOptions options;
+    options.sync = sync;
+    const rocksdb::Status status = db_->Write(options, &rocks);
+    if (!status.ok()) failed_ = true;
+    return Translate(status);
+  }
+
+  absl::StatusOr<std::string> Read(const std::string& key) const override {
+    std::string value;
+    RETURN_IF_ERROR(Translate(db_->Get(rocksdb::ReadOptions(), key, &value)));
+    return value;
+  }
+
+  absl::Status Scan(
+      const std::string& begin, const std::string& end,
+      const std::function<bool(std::string_view, std::string_view)>& visit)
+      const override {
+    rocksdb::ReadOptions options;
+    const rocksdb::Slice bound = ToSlice(end);
+    options.iterate_upper_bound = &bound;
+    options.fill_cache = false;
+    options.readahead_size = 2 << 20;
+    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+    for (it->Seek(ToSlice(begin)); it->Valid(); it->Next()) {
+      if (!visit(ToView(it->key()), ToView(it->value()))) break;
+    }
+    return Translate(it->status());
+  }
+
+  absl::Status Compact(const std::string& begin,
+                       const std::string& end) override {
+    rocksdb::CompactRangeOptions options;
+    options.bottommost_level_compaction =
+        rocksdb::BottommostLevelCompaction::kForce;
+    options.blob_garbage_collection_policy =
+        rocksdb::BlobGarbageCollectionPolicy::kForce;
+    options.blob_garbage_collection_age_cutoff = 1.0;
+    const rocksdb::Slice first = ToSlice(begin);
+    const rocksdb::Slice last = ToSlice(end);
+    return Translate(db_->CompactRange(options, &first, &last));
+  }
+
+  uint64_t ApproximateBytes() const override {
+    uint64_t total = 0;
+    for (const char* name :
+         {"rocksdb.total-sst-files-size", "rocksdb.total-blob-file-size",
+          "rocksdb.cur-size-all-mem-tables"}) {
+      uint64_t bytes = 0;
+      if (db_->GetIntProperty(name, &bytes)) total += bytes;
+    }
+    return total;
+  }
+
+ private:
+  const std::unique_ptr<rocksdb::DB> db_;
+  std::atomic<bool> failed_{false};
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksStore(
+    const std::string& directory) {
+  std::error_code error;
+  if (std::filesystem::exists(directory, error) &&
+      !std::filesystem::is_directory(directory, error)) {
+    return base::InvalidField("data directory", directory, "a directory");
+  }
+  std::filesystem::create_directories(directory, error);
+  if (error) {
+    return base::Error(absl::StatusCode::kPermissionDenied,
+                       absl::StrCat("cannot create the data directory ",
+                                    directory, ": ", error.message()),
+                       {.reason = "DATA_DIR_UNWRITABLE"});
+  }
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status =
+      rocksdb::DB::Open(MakeOptions(), directory, &db);
+  if (status.IsIOError() &&
+      status.ToString().find("lock") != std::string::npos) {
+    return base::Error(
+        absl::StatusCode::kFailedPrecondition,
+        absl::StrCat("the data directory ", directory,
+                     " is open in another process; stop it, or ask it with "
+                     "--server"),
+        {.reason = "DATA_DIR_IN_USE", .metadata = {{"directory", directory}}});
+  }
+  if (!status.ok()) {
+    return base::Annotate(Translate(status),
+                          absl::StrCat("cannot open ", directory));
+  }
+  return std::make_unique<RocksStore>(std::unique_ptr<rocksdb::DB>(db));
+}
+
+}  // namespace mneme::memory

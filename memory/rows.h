@@ -1,0 +1,80 @@
+// memory/rows.h: keys and values of the log, in memory, in blocks.
+
+#ifndef MNEME_MEMORY_ROWS_H_
+#define MNEME_MEMORY_ROWS_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/stable_list.h"
+#include "memory/profile.h"
+#include "memory/seq_set.h"
+
+namespace mneme::memory {
+
+// Tokens a block: the unit in which rows are stored, scanned and overwritten.
+inline constexpr size_t kBlockTokens = 128;
+
+// The rows of kBlockTokens consecutive tokens, of every bank.
+// Threads: one writer fills rows in order; readers read rows below a count that
+// they learned under the writer's lock.
+class RowBlock {
+ public:
+  explicit RowBlock(const Profile& profile);
+
+  // [kBlockTokens, key_dim] and [kBlockTokens, value_dim] of one bank.
+  std::byte* keys(size_t bank) { return &keys_[bank * key_stride_]; }
+  std::byte* values(size_t bank) { return &values_[bank * value_stride_]; }
+  const std::byte* keys(size_t bank) const {
+    return &keys_[bank * key_stride_];
+  }
+  const std::byte* values(size_t bank) const {
+    return &values_[bank * value_stride_];
+  }
+  std::span<int64_t> positions() { return positions_; }
+  std::span<const int64_t> positions() const { return positions_; }
+  size_t bytes() const { return keys_.size() + values_.size(); }
+
+ private:
+  size_t key_stride_;
+  size_t value_stride_;
+  std::vector<std::byte> keys_;
+  std::vector<std::byte> values_;
+  std::array<int64_t, kBlockTokens> positions_{};
+};
+
+using RowBlocks = base::StableList<std::shared_ptr<RowBlock>>;
+
+// The part of one block that a range covers.
+struct BlockSlice {
+  const RowBlock* block;
+  uint64_t seq_first;  // Seq of row `first`.
+  size_t first;        // First row in the block.
+  size_t count;
+};
+
+// Calls `visit(BlockSlice)` for each block that `range` touches, in order,
+// until it returns false; returns whether all were visited. REQUIRES: the range
+// is filled.
+template <typename Visit>
+bool ForEachSlice(const RowBlocks& blocks, SeqRange range, Visit visit) {
+  for (uint64_t seq = range.begin; seq < range.end;) {
+    const size_t first = seq % kBlockTokens;
+    const size_t count =
+        std::min<uint64_t>(kBlockTokens - first, range.end - seq);
+    if (!visit(
+            BlockSlice{blocks[seq / kBlockTokens].get(), seq, first, count})) {
+      return false;
+    }
+    seq += count;
+  }
+  return true;
+}
+
+}  // namespace mneme::memory
+
+#endif  // MNEME_MEMORY_ROWS_H_

@@ -1,0 +1,104 @@
+// memory/session.h: one append-only stream and its three views.
+// A mutation checks, writes down, then shows. A read takes an immutable view of
+// one commit under the lock and computes outside it.
+
+#ifndef MNEME_MEMORY_SESSION_H_
+#define MNEME_MEMORY_SESSION_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "memory/profile.h"
+#include "memory/session_name.h"
+#include "memory/store.h"
+#include "memory/types.h"
+
+namespace mneme::memory {
+
+// Threads: any; writers of one session wait for each other, readers do not wait
+// for computing readers.
+class Session {
+ public:
+  // What is stored about a session once, at its creation.
+  struct Header {
+    uint64_t uid = 0;  // Prefix of its records; never used again.
+    SessionName name;
+    Profile profile;
+    int64_t create_time_us = 0;
+  };
+
+  // Reads a session's log and makes its views.
+  // Errors: DATA_LOSS naming the session and the record; the store's.
+  // Lifetime: `store` and `clock` outlive the session.
+  static absl::StatusOr<std::shared_ptr<Session>> Open(Store* store,
+                                                       const base::Clock* clock,
+                                                       Header header);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  const Header& header() const;
+
+  // Appends an entry: text, passages, keys, values, postings, in one batch.
+  // Errors: INVALID_ARGUMENT for text that is empty, blank, too long or not
+  // UTF-8; FAILED_PRECONDITION WRONG_PAYLOAD for a session without an encoder,
+  // SEQ_MISMATCH for another expected_seq, REQUEST_ID_REUSED when the id came
+  // with another payload; the store's. On any error nothing was appended.
+  absl::StatusOr<AppendResult> AppendText(const TextEntry& entry,
+                                          const AppendOptions& options);
+
+  // Appends tokens. Errors: as AppendText; INVALID_ARGUMENT for sizes that do
+  // not fit the profile, NaN or infinity, positions that do not ascend.
+  absl::StatusOr<AppendResult> AppendTokens(const TokenRows& rows,
+                                            const AppendOptions& options);
+
+  // Errors: INVALID_ARGUMENT for a layer, size, position, tier or k that the
+  // profile does not allow; CANCELLED.
+  absl::StatusOr<AttendResult> Attend(const AttendQuery& query,
+                                      const Cancelled& cancelled) const;
+
+  // Errors: INVALID_ARGUMENT for a blank query, a limit out of range;
+  // FAILED_PRECONDITION NO_TEXT for a session without an encoder; CANCELLED.
+  absl::StatusOr<RecallResult> Recall(const RecallQuery& query,
+                                      const Cancelled& cancelled) const;
+
+  // Errors: as Recall; INVALID_ARGUMENT for a budget out of range.
+  absl::StatusOr<ContextResult> AssembleContext(
+      const ContextQuery& query, const Cancelled& cancelled) const;
+
+  // Forgets one entry, or every entry of `source`: hidden in every tier and in
+  // the text when this returns, compressive state rebuilt, rows overwritten.
+  // Errors: NOT_FOUND; the store's, and then nothing was forgotten.
+  absl::StatusOr<ForgetResult> ForgetEntry(uint64_t entry);
+  absl::StatusOr<ForgetResult> ForgetSource(const std::string& source);
+
+  // Errors: INVALID_ARGUMENT for a layer out of range; FAILED_PRECONDITION
+  // NO_COMPRESSIVE_TIER.
+  absl::StatusOr<CompressiveRead> CompressiveState(uint32_t layer) const;
+
+  // Recomputes checksums and every view from the log; finds, does not mend.
+  // Errors: the store's, CANCELLED; a finding is not an error.
+  absl::StatusOr<std::vector<VerifyCheck>> Verify(
+      const Cancelled& cancelled) const;
+
+  SessionInfo Info() const;
+  SessionCounts Counts() const;
+
+  // Seals one run of tokens that has left the window into an index, if there is
+  // one to seal. True: there may be more. Answers do not depend on it.
+  absl::StatusOr<bool> SealOne();
+
+ private:
+  class Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mneme::memory
+
+#endif  // MNEME_MEMORY_SESSION_H_

@@ -1,0 +1,32 @@
+// memory/tiers.h: which tokens of the log each tier holds.
+
+#ifndef MNEME_MEMORY_TIERS_H_
+#define MNEME_MEMORY_TIERS_H_
+
+#include <cstdint>
+
+#include "memory/profile.h"
+#include "memory/seq_set.h"
+
+namespace mneme::memory {
+
+// Disjoint; together the softmax tiers cover what the profile reads.
+struct TierRanges {
+  SeqRange sink;
+  SeqRange knn;
+  SeqRange window;
+};
+
+// The tiers of a log of `seq_next` tokens. A SLIDING window counts tokens that
+// are not forgotten; segments are counted by seq, so that forgetting does not
+// move their borders.
+TierRanges RangesOf(const Profile& profile, uint64_t seq_next,
+                    const SeqSet& forgotten);
+
+// Compressive memory absorbs the log below this seq: every whole segment that
+// has left the window. REQUIRES: profile.compressive.
+uint64_t AbsorbedEnd(const Profile& profile, uint64_t seq_next);
+
+}  // namespace mneme::memory
+
+#endif  // MNEME_MEMORY_TIERS_H_

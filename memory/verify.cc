@@ -1,0 +1,394 @@
+#include "memory/verify.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "attention/dtype.h"
+#include "attention/kernels.h"
+#include "base/status_macros.h"
+#include "memory/attend.h"
+#include "memory/key_reader.h"
+#include "memory/keys.h"
+#include "memory/record.h"
+#include "memory/text/terms.h"
+#include "memory/text/utf8.h"
+
+namespace mneme::memory {
+namespace {
+
+// Queries of the attention check: enough to meet old, middle and new tokens.
+constexpr size_t kSampledQueries = 4;
+// float32 attention against double, relative to the largest value.
+constexpr double kAttentionErrorMax = 1e-4;
+
+class Verifier {
+ public:
+  Verifier(const Store& store, uint64_t uid, const LogView& view,
+           const attention::PositionEncoder& positions,
+           const Cancelled& cancelled)
+      : store_(store),
+        uid_(uid),
+        view_(view),
+        profile_(*view.profile),
+        positions_(positions),
+        cancelled_(cancelled) {}
+
+  absl::StatusOr<std::vector<VerifyCheck>> Run() {
+    RETURN_IF_ERROR(CheckRecords());
+    if (view_.text) CheckText();
+    if (profile_.knn && profile_.knn->top_k > 0) CheckSegments();
+    if (view_.fold) CheckCompressive();
+    RETURN_IF_ERROR(CheckAttention());
+    CheckForgotten();
+    if (cancelled_()) return absl::CancelledError("the caller is gone");
+    return std::move(checks_);
+  }
+
+ private:
+  VerifyCheck& Start(std::string name) {
+    return checks_.emplace_back(VerifyCheck{.name = std::move(name)});
+  }
+
+  static void Fail(VerifyCheck& check, std::string why) {
+    // The first finding is told in full, the others are counted.
+    if (check.ok) check.detail = std::move(why);
+    check.ok = false;
+  }
+
+  // Every record's checksum, and that blocks on disk are those in memory.
+  absl::Status CheckRecords() {
+    VerifyCheck records{.name = "records"};
+    VerifyCheck blocks{.name = "blocks"};
+    const KeyRange range = AllOf(uid_);
+    const size_t kind_at = range.first.size();
+    RETURN_IF_ERROR(
+        store_.Scan(range.first, range.second,
+                    [&](std::string_view key, std::string_view record) {
+                      const auto kind = static_cast<RecordKind>(key[kind_at]);
+                      const auto payload = OpenRecord(kind, key, record);
+                      ++records.checked;
+                      if (!payload.ok()) {
+                        Fail(records, std::string(payload.status().message()));
+                      } else if (kind == RecordKind::kRows) {
+                        CheckBlock(key, *payload, blocks);
+                      }
+                      return !cancelled_();
+                    }));
+    const uint64_t expected =
+        view_.seq_next / kBlockTokens * profile_.bank_count();
+    if (blocks.ok && blocks.checked != expected) {
+      Fail(blocks, absl::StrCat(blocks.checked, " blocks on disk, ", expected,
+                                " expected"));
+    }
+    checks_.push_back(std::move(records));
+    checks_.push_back(std::move(blocks));
+    return absl::OkStatus();
+  }
+
+  void CheckBlock(std::string_view key, std::string_view payload,
+                  VerifyCheck& check) const {
+    const uint64_t number = check.checked / profile_.bank_count();
+    const size_t bank = check.checked % profile_.bank_count();
+    ++check.checked;
+    const size_t key_bytes = kBlockTokens * profile_.key_bytes();
+    const size_t value_bytes = kBlockTokens * profile_.value_bytes();
+    if (number >= view_.seq_next / kBlockTokens ||
+        key != RowsKey(uid_, number, static_cast<uint32_t>(bank)) ||
+        payload.size() != key_bytes + value_bytes) {
+      Fail(check, absl::StrCat("block ", number, " of bank ", bank,
+                               " is not where it should be"));
+      return;
+    }
+    const RowBlock& block = *(*view_.rows)[number];
+    if (std::memcmp(payload.data(), block.keys(bank), key_bytes) != 0 ||
+        std::memcmp(payload.data() + key_bytes, block.values(bank),
+                    value_bytes) != 0) {
+      Fail(check, absl::StrCat("block ", number, " of bank ", bank,
+                               " differs between memory and disk"));
+    }
+  }
+
+  void CheckText() {
+    VerifyCheck& text = Start("text");
+    const TextView& view = *view_.text;
+    uint64_t seq = 0;
+    for (size_t i = 0; i < view.entry_count; ++i) {
+      const Entry& entry = *(*view.entries)[i];
+      ++text.checked;
+      if (FirstInvalidUtf8(entry.text)) {
+        Fail(text, absl::StrCat("entry ", entry.number, " is not UTF-8"));
+      }
+      if (entry.seq_first < seq ||
+          entry.seq_first + entry.seq_count > view_.seq_next) {
+        Fail(text,
+             absl::StrCat("entry ", entry.number, " lies outside the log"));
+      }
+      seq = entry.seq_first + entry.seq_count;
+    }
+    CheckLexical();
+  }
+
+  // The postings of every passage, from its words.
+  void CheckLexical() {
+    VerifyCheck& lexical = Start("lexical");
+    const TextView& view = *view_.text;
+    for (uint32_t p = 0; p < view.passage_count; ++p) {
+      if (cancelled_()) return;
+      const PassagePlace& place = (*view.passages)[p];
+      ++lexical.checked;
+      const std::string words = absl::StrCat(
+          place.entry->role, "\n",
+          place.entry->text.substr(place.bytes.begin,
+                                   place.bytes.end - place.bytes.begin));
+      for (const TermCount& term : TermsOf(words)) recounted_[term.term] += 1;
+    }
+    // A term's postings are what a query of it alone finds.
+    size_t sampled = 0;
+    for (const auto& [term, passages] : recounted_) {
+      if (sampled++ % 97 != 0) continue;  // A sample: every term costs a query.
+      const TermCount query{term, 1};
+      const size_t found = view.lexical->Score(std::span(&query, 1)).size();
+      if (found != passages) {
+        Fail(lexical, absl::StrCat("a term is in ", passages,
+                                   " passages, its postings name ", found));
+      }
+    }
+  }
+
+  void CheckSegments() {
+    VerifyCheck& check = Start("segments");
+    KeyReader reader(profile_, positions_);
+    std::vector<float> keys(kSealTokens * profile_.key_dim);
+    for (const auto& segment : *view_.segments) {
+      for (size_t bank = 0; bank < segment->banks.size(); ++bank) {
+        if (cancelled_()) return;
+        ++check.checked;
+        ForEachSlice(*view_.rows, segment->range, [&](BlockSlice slice) {
+          const float* rows = reader.Keys(slice, bank, profile_.knn->policy);
+          std::copy(rows, rows + slice.count * profile_.key_dim,
+                    keys.data() + (slice.seq_first - segment->range.begin) *
+                                      profile_.key_dim);
+          return true;
+        });
+        CheckSegment(segment->banks[bank], keys.data(), check);
+      }
+    }
+  }
+
+  // A bound that a member beats would lose it from answers.
+  void CheckSegment(const SegmentIndex& index, const float* keys,
+                    VerifyCheck& check) const {
+    for (size_t c = 0; c < index.cluster_count(); ++c) {
+      for (const uint32_t member : index.Members(c)) {
+        double square = 0;
+        for (size_t i = 0; i < index.dim; ++i) {
+          const double difference = double{keys[member * index.dim + i]} -
+                                    index.centers[c * index.dim + i];
+          square += difference * difference;
+        }
+        if (std::sqrt(square) > index.radii[c] * (1 + 1e-5) + 1e-6) {
+          Fail(check, "a key lies outside its cluster's radius");
+        }
+      }
+    }
+  }
+
+  void CheckCompressive() {
+    VerifyCheck& check = Start("compressive");
+    Fold fold(profile_);
+    fold.AbsorbUpTo(profile_, *view_.rows, *view_.forgotten,
+                    AbsorbedEnd(profile_, view_.seq_next));
+    check.checked = fold.absorbed_seq;
+    if (fold.absorbed_seq != view_.fold->absorbed_seq) {
+      Fail(check, "the state has not absorbed what has left the window");
+      return;
+    }
+    double worst = 0;
+    for (size_t bank = 0; bank < fold.banks.size(); ++bank) {
+      const auto compare = [&](const std::vector<float>& a,
+                               const std::vector<float>& b) {
+        for (size_t i = 0; i < a.size(); ++i) {
+          worst = std::max(worst, std::abs(double{a[i]} - b[i]));
+        }
+      };
+      compare(fold.banks[bank].matrix, view_.fold->banks[bank].matrix);
+      compare(fold.banks[bank].normalizer, view_.fold->banks[bank].normalizer);
+    }
+    // The fold's sums are a function of the log: a replay is bit-equal.
+    if (worst != 0) Fail(check, "the state differs from a replay of the log");
+    if (check.ok) check.detail = "bit-equal to a replay of the log";
+  }
+
+  // Attention through the tiers, every key read, against double precision.
+  absl::Status CheckAttention() {
+    VerifyCheck check{.name = "attention"};
+    double worst = 0;
+    for (size_t i = 0; i < kSampledQueries && view_.seq_next > 0; ++i) {
+      const uint64_t seq = (view_.seq_next - 1) * i / (kSampledQueries - 1);
+      if (view_.forgotten->Contains(seq)) continue;
+      const auto layer = static_cast<uint32_t>(i % profile_.layers);
+      ASSIGN_OR_RETURN(const double error, AttentionError(layer, seq));
+      worst = std::max(worst, error);
+      ++check.checked;
+    }
+    check.detail = absl::StrFormat(
+        "largest error against double precision %.2g of the largest value",
+        worst);
+    if (worst > kAttentionErrorMax) check.ok = false;
+    checks_.push_back(std::move(check));
+    return absl::OkStatus();
+  }
+
+  // The key at `seq` asks, from behind the log.
+  absl::StatusOr<double> AttentionError(uint32_t layer, uint64_t seq) const {
+    AttendQuery query;
+    for (const auto& [tier, there] :
+         {std::pair{Tier::kSink, profile_.sink_tokens > 0},
+          std::pair{Tier::kWindow, profile_.window.has_value()},
+          std::pair{Tier::kKnn, profile_.knn.has_value()}}) {
+      if (there) query.tiers.push_back(tier);
+    }
+    if (query.tiers.empty()) return 0;
+    query.top_k = 0;
+    LayerRead read{.layer = layer, .rows = 1};
+    for (uint32_t head = 0; head < profile_.query_heads; ++head) {
+      const size_t bank =
+          size_t{layer} * profile_.kv_heads + head / profile_.group_size();
+      std::vector<float> key(profile_.key_dim);
+      attention::ToFloat(profile_.dtype,
+                         (*view_.rows)[seq / kBlockTokens]->keys(bank) +
+                             seq % kBlockTokens * profile_.key_bytes(),
+                         profile_.key_dim, key.data());
+      read.queries.insert(read.queries.end(), key.begin(), key.end());
+    }
+    query.reads.push_back(read);
+    ASSIGN_OR_RETURN(const AttendResult result,
+                     AttendOver(view_, positions_, query, cancelled_));
+    double worst = 0;
+    for (uint32_t head = 0; head < profile_.query_heads; ++head) {
+      worst = std::max(worst, HeadError(read, head,
+                                        result.outputs[0].output.data() +
+                                            size_t{head} * profile_.value_dim));
+    }
+    return worst;
+  }
+
+  double HeadError(const LayerRead& read, uint32_t head,
+                   const float* output) const {
+    const size_t bank =
+        size_t{read.layer} * profile_.kv_heads + head / profile_.group_size();
+    const TierRanges ranges = view_.ranges();
+    const std::vector<int64_t> at = {view_.position_next};
+    KeyReader reader(profile_, positions_);
+    std::vector<double> sum(profile_.value_dim, 0);
+    double total = 0;
+    double largest_logit = -1e300;
+    double largest_value = 1e-30;
+    // Two passes: the largest logit, then the sums.
+    for (const bool summing : {false, true}) {
+      for (const auto& [range, policy] :
+           {std::pair{ranges.sink, PositionPolicy::kAbsolute},
+            std::pair{ranges.knn, profile_.knn ? profile_.knn->policy
+                                               : PositionPolicy::kAbsolute},
+            std::pair{ranges.window, PositionPolicy::kAbsolute}}) {
+        std::vector<float> queries = read.queries;
+        PrepareQueries(profile_, positions_, policy,
+                       profile_.knn ? profile_.knn->distance : 0, at, queries);
+        const float* query = queries.data() + size_t{head} * profile_.key_dim;
+        ForEachSlice(*view_.rows, range, [&](BlockSlice slice) {
+          const float* keys = reader.Keys(slice, bank, policy);
+          const float* values = reader.Values(slice, bank);
+          for (size_t i = 0; i < slice.count; ++i) {
+            if (view_.forgotten->Contains(slice.seq_first + i)) continue;
+            double logit = 0;
+            for (size_t j = 0; j < profile_.key_dim; ++j) {
+              logit += double{query[j]} * keys[i * profile_.key_dim + j];
+            }
+            if (!summing) {
+              largest_logit = std::max(largest_logit, logit);
+              continue;
+            }
+            const double weight = std::exp(logit - largest_logit);
+            total += weight;
+            for (size_t j = 0; j < profile_.value_dim; ++j) {
+              const double value = values[i * profile_.value_dim + j];
+              sum[j] += weight * value;
+              largest_value = std::max(largest_value, std::abs(value));
+            }
+          }
+          return true;
+        });
+      }
+    }
+    if (total == 0) return 0;
+    double worst = 0;
+    for (size_t j = 0; j < sum.size(); ++j) {
+      worst = std::max(worst, std::abs(sum[j] / total - output[j]));
+    }
+    return worst / largest_value;
+  }
+
+  // Forgotten rows are zeros, and no entry covers them.
+  void CheckForgotten() {
+    VerifyCheck& check = Start("forgotten");
+    ForEachSlice(*view_.rows, {0, view_.seq_next}, [&](BlockSlice slice) {
+      for (size_t i = 0; i < slice.count; ++i) {
+        if (!view_.forgotten->Contains(slice.seq_first + i)) continue;
+        ++check.checked;
+        if (!RowIsZero(*slice.block, slice.first + i)) {
+          Fail(check, absl::StrCat("token ", slice.seq_first + i,
+                                   " was forgotten but has a key"));
+        }
+      }
+      return true;
+    });
+    for (size_t i = 0; view_.text && i < view_.text->entry_count; ++i) {
+      const Entry& entry = *(*view_.text->entries)[i];
+      if (view_.forgotten->CountIn(
+              {entry.seq_first, entry.seq_first + entry.seq_count}) > 0) {
+        Fail(check, absl::StrCat("entry ", entry.number,
+                                 " was forgotten but has text"));
+      }
+    }
+  }
+
+  bool RowIsZero(const RowBlock& block, size_t row) const {
+    const auto zero = [](const std::byte* bytes, size_t size) {
+      return std::all_of(bytes, bytes + size,
+                         [](std::byte b) { return b == std::byte{0}; });
+    };
+    for (size_t bank = 0; bank < profile_.bank_count(); ++bank) {
+      if (!zero(block.keys(bank) + row * profile_.key_bytes(),
+                profile_.key_bytes()) ||
+          !zero(block.values(bank) + row * profile_.value_bytes(),
+                profile_.value_bytes())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  const Store& store_;
+  const uint64_t uid_;
+  const LogView& view_;
+  const Profile& profile_;
+  const attention::PositionEncoder& positions_;
+  const Cancelled& cancelled_;
+  std::vector<VerifyCheck> checks_;
+  std::map<uint64_t, size_t> recounted_;  // Term -> passages that have it.
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<VerifyCheck>> VerifySession(
+    const Store& store, uint64_t uid, const LogView& view,
+    const attention::PositionEncoder& positions, const Cancelled& cancelled) {
+  return Verifier(store, uid, view, positions, cancelled).Run();
+}
+
+}  // namespace mneme::memory

@@ -1,0 +1,100 @@
+#include "attention/partial.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "attention/softmax.h"
+#include "gtest/gtest.h"
+#include "tests/reference/attention.h"
+#include "tests/testing/random.h"
+
+namespace mneme::attention {
+namespace {
+
+using testing::Random;
+using testing::Seed;
+
+constexpr float kNothing = -std::numeric_limits<float>::infinity();
+
+TEST(Merge, OfAnySplitEqualsTheWhole) {
+  Random random(Seed());
+  for (int round = 0; round < 500; ++round) {
+    const size_t count = random.Int(0, 64);
+    const size_t dim = random.Int(1, 40);
+    const size_t parts = random.Int(1, 6);
+    const std::vector<float> logits =
+        random.Normals(count, random.Uniform(0, 20));
+    const std::vector<float> values = random.Normals(count * dim);
+
+    // Each key to any part; some parts stay without.
+    SoftmaxAccumulator accumulator(parts, dim);
+    for (size_t k = 0; k < count; ++k) {
+      accumulator.AddRow(random.Int(0, parts - 1), &logits[k], &values[k * dim],
+                         1);
+    }
+    std::vector<float> outs(parts * dim);
+    std::vector<float> lses(parts);
+    accumulator.Finish(outs.data(), lses.data());
+    std::vector<Partial> partials;
+    for (size_t p = 0; p < parts; ++p) {
+      partials.push_back({{&outs[p * dim], dim}, lses[p]});
+    }
+    std::vector<float> merged(dim, 99.0f);
+    const float lse = Merge(partials, merged);
+
+    const reference::Attended whole =
+        reference::Attend(logits.data(), values.data(), count, dim);
+    if (count == 0) {
+      ASSERT_EQ(lse, kNothing);
+      ASSERT_EQ(merged, std::vector<float>(dim));
+      continue;
+    }
+    // A part's lse, up to 100 here, is rounded to 2^-24 of itself, which its
+    // share inherits; the sums add less than 100 roundings.
+    const double tolerance = 0x1p-24 * (2 * 100 + 100);
+    ASSERT_NEAR(lse, whole.lse, tolerance);
+    for (size_t i = 0; i < dim; ++i) {
+      ASSERT_NEAR(merged[i], whole.out[i], tolerance * whole.magnitude[i]);
+    }
+  }
+}
+
+TEST(Merge, OfNoPartsIsZerosAndMinusInfinity) {
+  std::vector<float> out = {1, 2};
+  EXPECT_EQ(Merge({}, out), kNothing);
+  EXPECT_EQ(out, (std::vector<float>{0, 0}));
+}
+
+TEST(Merge, APartWithoutKeysIsNotRead) {
+  const std::vector<float> rubbish = {std::nanf(""), std::nanf("")};
+  const std::vector<float> seen = {3, 4};
+  std::vector<float> out(2);
+  const std::vector<Partial> parts = {
+      {rubbish, kNothing}, {seen, 2.5f}, {{}, kNothing}};
+  EXPECT_EQ(Merge(parts, out), 2.5f);
+  EXPECT_EQ(out, seen);
+}
+
+TEST(Merge, OfEqualSharesIsTheMean) {
+  const std::vector<float> a = {1, 10};
+  const std::vector<float> b = {3, 30};
+  std::vector<float> out(2);
+  for (const float lse : {-3000.0f, 0.0f, 3000.0f}) {
+    const std::vector<Partial> parts = {{a, lse}, {b, lse}};
+    EXPECT_FLOAT_EQ(Merge(parts, out), lse + std::log(2.0f));
+    EXPECT_EQ(out, (std::vector<float>{2, 20}));
+  }
+}
+
+TEST(Merge, AShareFarBelowTheOtherVanishes) {
+  const std::vector<float> a = {1};
+  const std::vector<float> b = {7};
+  std::vector<float> out(1);
+  const std::vector<Partial> parts = {{a, 500.0f}, {b, -500.0f}};
+  EXPECT_EQ(Merge(parts, out), 500.0f);
+  EXPECT_EQ(out[0], 1.0f);
+}
+
+}  // namespace
+}  // namespace mneme::attention

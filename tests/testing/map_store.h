@@ -1,0 +1,110 @@
+// tests/testing/map_store.h: a Store in memory, which a test can open twice.
+
+#ifndef MNEME_TESTS_TESTING_MAP_STORE_H_
+#define MNEME_TESTS_TESTING_MAP_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/error.h"
+#include "base/mutex.h"
+#include "memory/store.h"
+
+namespace mneme::tests {
+
+// What stays when a store is closed.
+struct MapDisk {
+  base::Mutex mutex;
+  std::map<std::string, std::string> records ABSL_GUARDED_BY(mutex);
+};
+
+// Threads:  any.
+class MapStore final : public memory::Store {
+ public:
+  // A second store over the same disk reads what the first one wrote.
+  explicit MapStore(std::shared_ptr<MapDisk> disk = std::make_shared<MapDisk>())
+      : disk_(std::move(disk)) {}
+
+  absl::Status Write(const memory::WriteBatch& batch, bool /*sync*/) override {
+    using Kind = memory::WriteBatch::Operation::Kind;
+    base::MutexLock lock(&disk_->mutex);
+    auto& records = disk_->records;
+    for (const auto& operation : batch.operations) {
+      switch (operation.kind) {
+        case Kind::kPut:
+          records[operation.key] = operation.value;
+          break;
+        case Kind::kDelete:
+          records.erase(operation.key);
+          break;
+        case Kind::kDeleteRange:
+          if (operation.key < operation.value) {
+            records.erase(records.lower_bound(operation.key),
+                          records.lower_bound(operation.value));
+          }
+          break;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::string> Read(const std::string& key) const override {
+    base::MutexLock lock(&disk_->mutex);
+    const auto it = disk_->records.find(key);
+    if (it == disk_->records.end()) {
+      return base::Error(absl::StatusCode::kNotFound, "no such record",
+                         {.reason = "NO_RECORD",
+                          .field = "",
+                          .metadata = {},
+                          .retry_after = {}});
+    }
+    return it->second;
+  }
+
+  absl::Status Scan(
+      const std::string& begin, const std::string& end,
+      const std::function<bool(std::string_view key, std::string_view value)>&
+          visit) const override {
+    // A copy, so that `visit` sees one moment and may call the store.
+    std::vector<std::pair<std::string, std::string>> range;
+    if (begin < end) {
+      base::MutexLock lock(&disk_->mutex);
+      range.assign(disk_->records.lower_bound(begin),
+                   disk_->records.lower_bound(end));
+    }
+    for (const auto& [key, value] : range) {
+      if (!visit(key, value)) break;
+    }
+    return absl::OkStatus();
+  }
+
+  // Nothing to rewrite: what was deleted is gone.
+  absl::Status Compact(const std::string& /*begin*/,
+                       const std::string& /*end*/) override {
+    return absl::OkStatus();
+  }
+
+  uint64_t ApproximateBytes() const override {
+    base::MutexLock lock(&disk_->mutex);
+    uint64_t bytes = 0;
+    for (const auto& [key, value] : disk_->records) {
+      bytes += key.size() + value.size();
+    }
+    return bytes;
+  }
+
+ private:
+  const std::shared_ptr<MapDisk> disk_;
+};
+
+}  // namespace mneme::tests
+
+#endif  // MNEME_TESTS_TESTING_MAP_STORE_H_
