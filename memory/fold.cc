@@ -2,6 +2,7 @@
 
 #include "attention/dtype.h"
 #include "base/bytes.h"
+#include "memory/records.h"
 
 namespace mneme::memory {
 namespace {
@@ -87,6 +88,30 @@ bool DecodeFoldLayer(const Profile& profile, std::string_view payload,
     }
   }
   return in.done() && absorbed_seq % profile.compressive->segment_tokens == 0;
+}
+
+void PutCheckpoint(uint64_t uid, const Profile& profile, const Fold& fold,
+                   WriteBatch& batch) {
+  for (uint32_t layer = 0; layer < profile.layers; ++layer) {
+    PutRecord(RecordKind::kCheckpoint, CheckpointKey(uid, layer),
+              EncodeFoldLayer(profile, fold, layer), batch);
+  }
+}
+
+Fold LoadCheckpoint(const Store& store, uint64_t uid, const Profile& profile,
+                    uint64_t seq_end) {
+  Fold fold(profile);
+  for (uint32_t layer = 0; layer < profile.layers; ++layer) {
+    const std::string key = CheckpointKey(uid, layer);
+    const absl::StatusOr<std::string> record = store.Read(key);
+    if (!record.ok()) return Fold(profile);
+    const auto payload = OpenRecord(RecordKind::kCheckpoint, key, *record);
+    if (!payload.ok() || !DecodeFoldLayer(profile, *payload, layer, fold) ||
+        fold.absorbed_seq > seq_end) {
+      return Fold(profile);
+    }
+  }
+  return fold;
 }
 
 }  // namespace mneme::memory

@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "attention/compressive.h"
 #include "memory/profile.h"
 #include "memory/rows.h"
 #include "memory/seq_set.h"
+#include "memory/store.h"
 
 namespace mneme::memory {
 
@@ -40,6 +40,15 @@ std::string EncodeFoldLayer(const Profile& profile, const Fold& fold,
                             uint32_t layer);
 bool DecodeFoldLayer(const Profile& profile, std::string_view payload,
                      uint32_t layer, Fold& fold);
+
+// Stores every layer; the records of one checkpoint are written together.
+void PutCheckpoint(uint64_t uid, const Profile& profile, const Fold& fold,
+                   WriteBatch& batch);
+
+// The stored checkpoint, or an empty fold when there is none that is sound and
+// at or below `seq_end`: it is derived, and replayed from the log.
+Fold LoadCheckpoint(const Store& store, uint64_t uid, const Profile& profile,
+                    uint64_t seq_end);
 
 }  // namespace mneme::memory
 

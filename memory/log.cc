@@ -8,8 +8,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "memory/keys.h"
-#include "memory/record.h"
+#include "memory/records.h"
 
 namespace mneme::memory {
 namespace {
@@ -45,26 +44,18 @@ absl::Status Log::Load(const Store& store, uint64_t seq_next) {
 }
 
 absl::Status Log::LoadBlocks(const Store& store, uint64_t blocks) {
-  absl::Status sound;
-  const KeyRange positions = AllOf(uid_, RecordKind::kPositions);
-  RETURN_IF_ERROR(store.Scan(
-      positions.first, positions.second,
-      [&](std::string_view key, std::string_view record) {
-        const auto payload = OpenRecord(RecordKind::kPositions, key, record);
+  RETURN_IF_ERROR(ScanRecords(
+      store, uid_, RecordKind::kPositions,
+      [&](std::string_view key, std::string_view payload) {
         auto block = std::make_shared<RowBlock>(*profile_);
-        if (!payload.ok()) {
-          sound = payload.status();
-        } else if (key != PositionsKey(uid_, rows_->size()) ||
-                   payload->size() != block->positions().size_bytes()) {
-          sound = MalformedRecord(RecordKind::kPositions, key);
-        } else {
-          std::memcpy(block->positions().data(), payload->data(),
-                      payload->size());
-          rows_->push_back(std::move(block));
+        if (key != PositionsKey(uid_, rows_->size()) ||
+            payload.size() != block->positions().size_bytes()) {
+          return false;
         }
-        return sound.ok();
+        std::memcpy(block->positions().data(), payload.data(), payload.size());
+        rows_->push_back(std::move(block));
+        return true;
       }));
-  RETURN_IF_ERROR(sound);
   if (rows_->size() != blocks) {
     return Missing(rows_->size() * kBlockTokens, blocks * kBlockTokens,
                    absl::StrCat("positions of ", rows_->size(), " of ", blocks,
@@ -72,54 +63,38 @@ absl::Status Log::LoadBlocks(const Store& store, uint64_t blocks) {
   }
   const size_t key_bytes = kBlockTokens * profile_->key_bytes();
   const size_t value_bytes = kBlockTokens * profile_->value_bytes();
-  uint64_t next = 0;  // Blocks times banks.
-  const KeyRange rows = AllOf(uid_, RecordKind::kRows);
-  RETURN_IF_ERROR(store.Scan(
-      rows.first, rows.second,
-      [&](std::string_view key, std::string_view record) {
-        const auto payload = OpenRecord(RecordKind::kRows, key, record);
+  const uint64_t expected = blocks * profile_->bank_count();
+  uint64_t next = 0;
+  RETURN_IF_ERROR(ScanRecords(
+      store, uid_, RecordKind::kRows,
+      [&](std::string_view key, std::string_view payload) {
         const uint64_t number = next / profile_->bank_count();
         const auto bank = static_cast<uint32_t>(next % profile_->bank_count());
-        if (!payload.ok()) {
-          sound = payload.status();
-        } else if (number >= blocks || key != RowsKey(uid_, number, bank) ||
-                   payload->size() != key_bytes + value_bytes) {
-          sound = Missing(number * kBlockTokens, (number + 1) * kBlockTokens,
-                          absl::StrCat("rows of bank ", bank, " are missing"));
-        } else {
-          RowBlock& block = *(*rows_)[number];
-          CopyTo(block.keys(bank), payload->substr(0, key_bytes));
-          CopyTo(block.values(bank), payload->substr(key_bytes));
-          ++next;
+        if (next == expected || key != RowsKey(uid_, number, bank) ||
+            payload.size() != key_bytes + value_bytes) {
+          return false;
         }
-        return sound.ok();
+        RowBlock& block = *(*rows_)[number];
+        CopyTo(block.keys(bank), payload.substr(0, key_bytes));
+        CopyTo(block.values(bank), payload.substr(key_bytes));
+        ++next;
+        return true;
       }));
-  RETURN_IF_ERROR(sound);
-  if (next != blocks * profile_->bank_count()) {
-    return Missing(next / profile_->bank_count() * kBlockTokens,
-                   blocks * kBlockTokens, "rows are missing");
-  }
-  return absl::OkStatus();
+  if (next == expected) return absl::OkStatus();
+  return Missing(next / profile_->bank_count() * kBlockTokens,
+                 blocks * kBlockTokens, "rows are missing");
 }
 
 absl::Status Log::LoadTail(const Store& store, uint64_t seq_next) {
-  const uint64_t begin = seq_next / kBlockTokens * kBlockTokens;
-  uint64_t at = begin;
-  if (seq_next > begin) rows_->push_back(std::make_shared<RowBlock>(*profile_));
-  absl::Status sound;
-  const KeyRange tails = AllOf(uid_, RecordKind::kTail);
-  RETURN_IF_ERROR(store.Scan(
-      tails.first, tails.second,
-      [&](std::string_view key, std::string_view record) {
-        const auto payload = OpenRecord(RecordKind::kTail, key, record);
-        if (!payload.ok()) {
-          sound = payload.status();
-          return false;
-        }
-        base::ByteReader in(*payload);
+  uint64_t at = seq_next / kBlockTokens * kBlockTokens;
+  if (seq_next > at) rows_->push_back(std::make_shared<RowBlock>(*profile_));
+  RETURN_IF_ERROR(ScanRecords(
+      store, uid_, RecordKind::kTail,
+      [&](std::string_view key, std::string_view payload) {
+        base::ByteReader in(payload);
         const auto count = in.Number<uint32_t>();
-        if (key != TailKey(uid_, at) || count > seq_next - at) {
-          sound = Missing(at, seq_next, "the tail has a hole");
+        if (key != TailKey(uid_, at) || count > seq_next - at ||
+            in.left() != count * (sizeof(int64_t) + profile_->token_bytes())) {
           return false;
         }
         RowBlock& block = *(*rows_)[at / kBlockTokens];
@@ -133,32 +108,29 @@ absl::Status Log::LoadTail(const Store& store, uint64_t seq_next) {
           CopyTo(block.values(bank) + first * profile_->value_bytes(),
                  in.Raw(count * profile_->value_bytes()));
         }
-        if (!in.done()) sound = MalformedRecord(RecordKind::kTail, key);
         tails_.push_back(at);
         at += count;
-        return sound.ok();
+        return true;
       }));
-  RETURN_IF_ERROR(sound);
-  if (at != seq_next) return Missing(at, seq_next, "the tail is cut short");
-  return absl::OkStatus();
+  if (at == seq_next) return absl::OkStatus();
+  return Missing(at, seq_next, "the tail is cut short");
 }
 
 void Log::PutBlock(const RowBlock& block, uint64_t number,
                    WriteBatch& batch) const {
-  const std::string positions_key = PositionsKey(uid_, number);
-  batch.Put(positions_key,
-            SealRecord(RecordKind::kPositions, positions_key,
-                       {reinterpret_cast<const char*>(block.positions().data()),
-                        block.positions().size_bytes()}));
+  PutRecord(RecordKind::kPositions, PositionsKey(uid_, number),
+            {reinterpret_cast<const char*>(block.positions().data()),
+             block.positions().size_bytes()},
+            batch);
   std::string payload;
   for (size_t bank = 0; bank < profile_->bank_count(); ++bank) {
     payload.assign(
         AsView(block.keys(bank), kBlockTokens * profile_->key_bytes()));
     payload.append(
         AsView(block.values(bank), kBlockTokens * profile_->value_bytes()));
-    std::string key = RowsKey(uid_, number, static_cast<uint32_t>(bank));
-    std::string record = SealRecord(RecordKind::kRows, key, payload);
-    batch.Put(std::move(key), std::move(record));
+    PutRecord(RecordKind::kRows,
+              RowsKey(uid_, number, static_cast<uint32_t>(bank)), payload,
+              batch);
   }
 }
 
@@ -176,9 +148,7 @@ void Log::PutTail(const RowBlock& block, uint64_t seq_first, size_t count,
     out.Raw(AsView(block.values(bank) + first * profile_->value_bytes(),
                    count * profile_->value_bytes()));
   }
-  std::string key = TailKey(uid_, seq_first);
-  std::string record = SealRecord(RecordKind::kTail, key, out.Take());
-  batch.Put(std::move(key), std::move(record));
+  PutRecord(RecordKind::kTail, TailKey(uid_, seq_first), out.Take(), batch);
 }
 
 void Log::Stage(const StagedRows& rows, WriteBatch& batch) {
@@ -226,37 +196,39 @@ void Log::Commit() {
   tails_ = std::move(staged_tails_);
 }
 
-Log::Overwritten Log::Overwrite(SeqRange forgotten, const Overwritten& before,
+Log::Overwritten Log::Overwrite(const SeqSet& forgotten,
                                 WriteBatch& batch) const {
-  Overwritten after{std::make_shared<RowBlocks>(), before.tails};
-  for (size_t number = 0; number < before.rows->size(); ++number) {
+  Overwritten after{std::make_shared<RowBlocks>(), tails_};
+  for (size_t number = 0; number < rows_->size(); ++number) {
     const SeqRange covered{number * kBlockTokens, (number + 1) * kBlockTokens};
-    const SeqRange hit = Intersect(forgotten, covered);
-    if (hit.empty()) {
-      after.rows->push_back((*before.rows)[number]);
+    if (forgotten.CountIn(covered) == 0) {
+      after.rows->push_back((*rows_)[number]);
       continue;
     }
     // Readers of older views keep the old block.
-    auto block = std::make_shared<RowBlock>(*(*before.rows)[number]);
-    const size_t first = hit.begin % kBlockTokens;
-    for (size_t bank = 0; bank < profile_->bank_count(); ++bank) {
-      std::memset(block->keys(bank) + first * profile_->key_bytes(), 0,
-                  hit.size() * profile_->key_bytes());
-      std::memset(block->values(bank) + first * profile_->value_bytes(), 0,
-                  hit.size() * profile_->value_bytes());
+    auto block = std::make_shared<RowBlock>(*(*rows_)[number]);
+    for (size_t row = 0; row < kBlockTokens; ++row) {
+      if (forgotten.Contains(covered.begin + row)) ClearRow(row, *block);
     }
     if (covered.end <= seq_next_) {
       PutBlock(*block, number, batch);
     } else {
-      for (const uint64_t tail : after.tails) {
-        batch.Delete(TailKey(uid_, tail));
-      }
+      for (const uint64_t tail : tails_) batch.Delete(TailKey(uid_, tail));
       after.tails = {covered.begin};
       PutTail(*block, covered.begin, seq_next_ - covered.begin, batch);
     }
     after.rows->push_back(std::move(block));
   }
   return after;
+}
+
+void Log::ClearRow(size_t row, RowBlock& block) const {
+  const size_t key_bytes = profile_->key_bytes();
+  const size_t value_bytes = profile_->value_bytes();
+  for (size_t bank = 0; bank < profile_->bank_count(); ++bank) {
+    std::memset(block.keys(bank) + row * key_bytes, 0, key_bytes);
+    std::memset(block.values(bank) + row * value_bytes, 0, value_bytes);
+  }
 }
 
 void Log::Replace(Overwritten overwritten) {

@@ -43,15 +43,13 @@ class Log {
   // What was staged is on disk: the log ends behind it.
   void Commit();
 
-  // A copy of the log whose forgotten rows are zeros, and the records that make
-  // the disk equal to it. The log itself changes with Replace.
+  // A copy of the log whose forgotten rows are zeros; `batch` makes the disk
+  // equal to it. The log itself changes with Replace.
   struct Overwritten {
     std::shared_ptr<RowBlocks> rows;
     std::vector<uint64_t> tails;
   };
-  Overwritten Overwrite(SeqRange forgotten, const Overwritten& before,
-                        WriteBatch& batch) const;
-  Overwritten Current() const { return {rows_, tails_}; }
+  Overwritten Overwrite(const SeqSet& forgotten, WriteBatch& batch) const;
   void Replace(Overwritten overwritten);
 
   std::shared_ptr<const RowBlocks> rows() const { return rows_; }
@@ -60,6 +58,7 @@ class Log {
  private:
   absl::Status LoadBlocks(const Store& store, uint64_t blocks);
   absl::Status LoadTail(const Store& store, uint64_t seq_next);
+  void ClearRow(size_t row, RowBlock& block) const;
   void PutBlock(const RowBlock& block, uint64_t number,
                 WriteBatch& batch) const;
   void PutTail(const RowBlock& block, uint64_t seq_first, size_t count,

@@ -12,10 +12,10 @@
 #include "attention/kernels.h"
 #include "base/status_macros.h"
 #include "memory/attend.h"
+#include "memory/intake.h"
 #include "memory/key_reader.h"
 #include "memory/keys.h"
 #include "memory/record.h"
-#include "memory/text/terms.h"
 #include "memory/text/utf8.h"
 
 namespace mneme::memory {
@@ -141,11 +141,11 @@ class Verifier {
       if (cancelled_()) return;
       const PassagePlace& place = (*view.passages)[p];
       ++lexical.checked;
-      const std::string words = absl::StrCat(
-          place.entry->role, "\n",
-          place.entry->text.substr(place.bytes.begin,
-                                   place.bytes.end - place.bytes.begin));
-      for (const TermCount& term : TermsOf(words)) recounted_[term.term] += 1;
+      const auto terms = PassageTerms(
+          place.entry->role,
+          std::string_view(place.entry->text)
+              .substr(place.bytes.begin, place.bytes.end - place.bytes.begin));
+      for (const TermCount& term : terms) ++recounted_[term.term];
     }
     // A term's postings are what a query of it alone finds.
     size_t sampled = 0;

@@ -1,0 +1,78 @@
+#include "memory/entries.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/status_macros.h"
+#include "memory/records.h"
+
+namespace mneme::memory {
+
+void PutEntry(uint64_t uid, const Entry& entry, const EntryTerms& terms,
+              WriteBatch& batch) {
+  PutRecord(RecordKind::kEntry, EntryKey(uid, entry.number), EncodeEntry(entry),
+            batch);
+  PutRecord(RecordKind::kLexical, LexicalKey(uid, entry.number),
+            EncodeEntryTerms(terms), batch);
+}
+
+void PutForgotten(uint64_t uid, const Entry& entry, WriteBatch& batch) {
+  base::ByteWriter payload;
+  payload.Number(entry.seq_first);
+  payload.Number(entry.seq_first + entry.seq_count);
+  PutRecord(RecordKind::kForgotten, ForgottenKey(uid, entry.seq_first),
+            payload.Take(), batch);
+  batch.Delete(EntryKey(uid, entry.number));
+  batch.Delete(LexicalKey(uid, entry.number));
+}
+
+absl::StatusOr<EntryTerms> ReadTerms(const Store& store, uint64_t uid,
+                                     uint64_t entry) {
+  const std::string key = LexicalKey(uid, entry);
+  ASSIGN_OR_RETURN(const std::string record, store.Read(key));
+  ASSIGN_OR_RETURN(const std::string_view payload,
+                   OpenRecord(RecordKind::kLexical, key, record));
+  EntryTerms terms;
+  if (!DecodeEntryTerms(payload, terms)) {
+    return MalformedRecord(RecordKind::kLexical, key);
+  }
+  return terms;
+}
+
+absl::Status LoadEntries(const Store& store, uint64_t uid, TextIndex& index) {
+  absl::Status sound;
+  RETURN_IF_ERROR(
+      ScanRecords(store, uid, RecordKind::kEntry,
+                  [&](std::string_view key, std::string_view payload) {
+                    Entry entry;
+                    if (!DecodeEntry(payload, entry) ||
+                        key != EntryKey(uid, entry.number)) {
+                      return false;
+                    }
+                    const absl::StatusOr<EntryTerms> terms =
+                        ReadTerms(store, uid, entry.number);
+                    sound.Update(terms.status());
+                    if (terms.ok()) index.Add(std::move(entry), *terms);
+                    return true;
+                  }));
+  return sound;
+}
+
+absl::Status LoadForgotten(const Store& store, uint64_t uid,
+                           SeqSet& forgotten) {
+  return ScanRecords(store, uid, RecordKind::kForgotten,
+                     [&](std::string_view key, std::string_view payload) {
+                       base::ByteReader in(payload);
+                       const auto begin = in.Number<uint64_t>();
+                       const auto end = in.Number<uint64_t>();
+                       if (!in.done() || key != ForgottenKey(uid, begin)) {
+                         return false;
+                       }
+                       forgotten.Add({begin, end});
+                       return true;
+                     });
+}
+
+}  // namespace mneme::memory

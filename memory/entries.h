@@ -1,0 +1,30 @@
+// memory/entries.h: entries, their terms and what was forgotten, as records.
+
+#ifndef MNEME_MEMORY_ENTRIES_H_
+#define MNEME_MEMORY_ENTRIES_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "memory/seq_set.h"
+#include "memory/store.h"
+#include "memory/text_index.h"
+
+namespace mneme::memory {
+
+void PutEntry(uint64_t uid, const Entry& entry, const EntryTerms& terms,
+              WriteBatch& batch);
+
+// Deletes the entry's records and marks its tokens as forgotten.
+void PutForgotten(uint64_t uid, const Entry& entry, WriteBatch& batch);
+
+// Errors of all: DATA_LOSS for a record that is not sound; the store's.
+absl::StatusOr<EntryTerms> ReadTerms(const Store& store, uint64_t uid,
+                                     uint64_t entry);
+absl::Status LoadEntries(const Store& store, uint64_t uid, TextIndex& index);
+absl::Status LoadForgotten(const Store& store, uint64_t uid, SeqSet& forgotten);
+
+}  // namespace mneme::memory
+
+#endif  // MNEME_MEMORY_ENTRIES_H_
