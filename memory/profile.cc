@@ -118,9 +118,10 @@ Profile TextProfile() {
   Profile profile;
   profile.name = "text";
   profile.layers = 1;
-  profile.query_heads = 2;
-  profile.kv_heads = 2;
-  profile.key_dim = 128;
+  profile.query_heads = HashEncoder::kHeads;
+  profile.kv_heads = HashEncoder::kHeads;
+  profile.key_dim = HashEncoder::kDim;
+  profile.value_dim = HashEncoder::kDim;
   profile.dtype = DType::kF16;
   // Keys have length 1, so a logit is this temperature times a cosine: an
   // identical sentence outweighs an unrelated one by a factor of e^16.
@@ -131,7 +132,7 @@ Profile TextProfile() {
       KnnTier{.top_k = 1024, .policy = PositionPolicy::kNone, .distance = 0};
   // The gist of everything gets a tenth of the attention: g = sigmoid(-2.2).
   profile.compressive =
-      CompressiveTier{.segment_tokens = 256,
+      CompressiveTier{.segment_tokens = 64,
                       .gate_logits = {-2.2F},
                       .empty_memory = attention::EmptyMemory::kBypass};
   profile.text_encoder = kHashEncoder;

@@ -18,7 +18,7 @@
 #include "base/mutex.h"
 #include "memory/store.h"
 
-namespace mneme::tests {
+namespace mneme::testing {
 
 // What stays when a store is closed.
 struct MapDisk {
@@ -105,6 +105,6 @@ class MapStore final : public memory::Store {
   const std::shared_ptr<MapDisk> disk_;
 };
 
-}  // namespace mneme::tests
+}  // namespace mneme::testing
 
 #endif  // MNEME_TESTS_TESTING_MAP_STORE_H_

@@ -1,0 +1,483 @@
+#include "client/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <cstring>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "client/append_command.h"
+#include "client/attend_command.h"
+#include "client/context.h"
+#include "client/output.h"
+#include "client/recall_command.h"
+#include "client/session_command.h"
+#include "client/suggest.h"
+
+namespace mneme::client {
+namespace {
+
+constexpr char kServe[] = "serve";
+
+constexpr char kFooter[] = R"(
+Sessions are named NAME (namespace "default"), NAMESPACE/NAME, or in full.
+
+Examples:
+  mneme serve --data ./mem                      start a server
+  mneme append notes book.txt                   remember a file
+  mneme append chat --text "I moved to Rome" --role user
+  mneme recall notes who opened the door        find passages, best first
+  mneme context notes who opened the door --budget 800 > prompt.txt
+  mneme recall notes "the door" -k 3 -o json    for programs
+  mneme verify notes                            is everything intact?
+  mneme --data ./mem sessions                   without a server
+
+`mneme COMMAND --help` explains a command and its flags.
+
+Exit codes:
+    0  done                         4  no server, or too busy: try again
+    1  the server or store failed   5  refused: a precondition or permission
+    2  wrong flags or arguments     6  verify found something
+    3  no such session or file    130  interrupted)";
+
+using Run = std::function<absl::StatusOr<int>(Context&)>;
+
+// One command line: what CLI11 fills in, and what is to be run then.
+struct CommandLine {
+  GlobalOptions global;
+  std::string output = "text";
+  Run run;
+};
+
+// "key=value" pairs as a repeated flag, each taking one argument.
+std::shared_ptr<std::vector<std::string>> AddPairs(CLI::App* command,
+                                                   const std::string& help) {
+  auto pairs = std::make_shared<std::vector<std::string>>();
+  command->add_option("--meta", *pairs, help)
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false)
+      ->check([](const std::string& pair) {
+        const size_t equals = pair.find('=');
+        return equals == std::string::npos || equals == 0
+                   ? "expected KEY=VALUE, got \"" + pair + "\""
+                   : std::string();
+      });
+  return pairs;
+}
+
+std::map<std::string, std::string> MapOf(
+    const std::vector<std::string>& pairs) {
+  std::map<std::string, std::string> map;
+  for (const std::string& pair : pairs) {
+    const size_t equals = pair.find('=');
+    map[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  return map;
+}
+
+CLI::App* AddCommand(CLI::App& app, const std::string& name,
+                     const std::string& help, const std::string& footer = "") {
+  CLI::App* command = app.add_subcommand(name, help);
+  command->fallthrough();  // Global flags may stand behind the command.
+  command->footer(footer);
+  return command;
+}
+
+void AddSession(CLI::App* command, std::string& session) {
+  command->add_option("session", session, "Session, e.g. s1 or team/s1")
+      ->type_name("")
+      ->required();
+}
+
+void AddQuery(CLI::App* command, std::vector<std::string>& query) {
+  command->add_option("query", query, "What is asked; several words are joined")
+      ->type_name("")
+      ->required();
+}
+
+std::shared_ptr<std::vector<std::string>> AddFilter(CLI::App* command,
+                                                    FilterOptions& filter) {
+  command->add_option("--source", filter.source, "Only from this source");
+  command->add_option("--role", filter.role, "Only what this role said");
+  return AddPairs(command, "Only entries with this fact; may be repeated");
+}
+
+void AddAppend(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(
+      app, "append", "Remember files, a text, or keys and values", R"(
+A missing session is created with the profile "text" (not for --tensors).
+Files are cut into parts with an id made of their words: after a crash or
+Ctrl-C the same command appends only what is missing, and a file that is
+already there is not remembered twice. --text always adds an entry.
+
+Examples:
+  mneme append book chapter1.txt chapter2.txt
+  pdftotext paper.pdf - | mneme append papers - --source paper.pdf
+  mneme append chat --text "yes" --role user --time 2024-05-01T12:00:00Z
+  mneme append run7 --tensors kv.safetensors)");
+  auto options = std::make_shared<AppendOptions>();
+  AddSession(command, options->session);
+  command->add_option("file", options->files, "Text files; - is standard input")
+      ->type_name("");
+  command->add_option("--text", options->text, "This text, as one entry");
+  command
+      ->add_option("--tensors", options->tensors,
+                   "Safetensors file with keys [layers, kv_heads, tokens, "
+                   "key_dim], values, and maybe positions (I64)")
+      ->type_name("FILE");
+  command->add_option("--role", options->role, "Who said it");
+  command->add_option("--time", options->time, "When, ISO 8601");
+  command->add_option("--source", options->source,
+                      "Document or conversation (default: the file's path)");
+  auto pairs = AddPairs(command, "A fact of your own; may be repeated");
+  command->add_flag("--buffered", options->buffered,
+                    "Do not wait for the disk; a power failure may lose it");
+  command->callback([=, &line] {
+    options->metadata = MapOf(*pairs);
+    line.run = [options](Context& context) {
+      return RunAppend(*options, context);
+    };
+  });
+}
+
+void AddRecall(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      AddCommand(app, "recall", "Find what is remembered, best first", R"(
+Examples:
+  mneme recall book who opened the door
+  mneme recall chat "where does she live" --role user -k 3 --explain)");
+  auto options = std::make_shared<RecallOptions>();
+  AddSession(command, options->session);
+  AddQuery(command, options->query);
+  command->add_option("-k,--limit", options->limit,
+                      "Passages at most (default 10)");
+  auto pairs = AddFilter(command, options->filter);
+  command->add_flag("--explain", options->explain,
+                    "Show where each share comes from");
+  command->callback([=, &line] {
+    options->filter.metadata = MapOf(*pairs);
+    line.run = [options](Context& context) {
+      return RunRecall(*options, context);
+    };
+  });
+}
+
+void AddContext(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(
+      app, "context", "Pack what is remembered into a token budget", R"(
+The block goes to standard output, its citations to standard error.
+
+Example:
+  mneme context book who opened the door --budget 800 --recent 2 > prompt.txt)");
+  auto options = std::make_shared<ContextOptions>();
+  AddSession(command, options->session);
+  AddQuery(command, options->query);
+  command->add_option("--budget", options->budget, "Tokens it may have")
+      ->required();
+  command->add_option("--recent", options->recent,
+                      "Latest entries to put in first (default 0)");
+  auto pairs = AddFilter(command, options->filter);
+  command->callback([=, &line] {
+    options->filter.metadata = MapOf(*pairs);
+    line.run = [options](Context& context) {
+      return RunContext(*options, context);
+    };
+  });
+}
+
+void AddAttend(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(
+      app, "attend", "Attention of queries in a file over a session", R"(
+Reads q, [query_heads, rows, key_dim] or with a leading dimension of layers,
+and maybe positions (I64 [rows]). When the file has k and v, [layers, kv_heads,
+tokens, dim], and maybe k_positions (I64 [tokens]), these are appended first.
+Writes output, lse (natural log), and the tiers' shares as metadata.
+
+Example:
+  mneme attend run7 --in q.safetensors --out answer.safetensors --exhaustive)");
+  auto options = std::make_shared<AttendOptions>();
+  AddSession(command, options->session);
+  command->add_option("--in", options->in, "Safetensors file to read")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("--out", options->out, "Safetensors file to write")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("--layer", options->layer,
+                      "Layer (default: 0, or every layer of q)");
+  command->add_option("--top-k", options->top_k,
+                      "Keys the kNN tier reads per row and head");
+  command->add_flag("--exhaustive", options->exhaustive,
+                    "The kNN tier reads every key");
+  command
+      ->add_option("--tiers", options->tiers,
+                   "Only these: sink, window, knn, compressive")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command->callback([=, &line] {
+    line.run = [options](Context& context) {
+      return RunAttend(*options, context);
+    };
+  });
+}
+
+void AddCreate(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(app, "create", "Create an empty session", R"(
+Examples:
+  mneme create notes
+  mneme create run7 --profile-file llama.json
+where llama.json is e.g. {"layers": 32, "query_heads": 32, "kv_heads": 8,
+"key_dim": 128, "window": {"tokens": 4096}, "knn": {"top_k": 64}})");
+  auto options = std::make_shared<CreateOptions>();
+  AddSession(command, options->session);
+  command->add_option("--profile", options->profile,
+                      "A profile the server knows (default \"text\")");
+  command
+      ->add_option("--profile-file", options->profile_file,
+                   "A profile of your own, protobuf JSON")
+      ->type_name("FILE");
+  command->callback([=, &line] {
+    line.run = [options](Context& context) {
+      return RunCreate(*options, context);
+    };
+  });
+}
+
+void AddSessions(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(app, "sessions", "List sessions");
+  auto name = std::make_shared<std::string>();
+  command->add_option("namespace", *name, "Namespace (default \"default\")")
+      ->type_name("");
+  command->callback([=, &line] {
+    line.run = [name](Context& context) { return RunSessions(*name, context); };
+  });
+}
+
+void AddShow(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(app, "show", "Describe a session");
+  auto session = std::make_shared<std::string>();
+  AddSession(command, *session);
+  command->callback([=, &line] {
+    line.run = [session](Context& context) {
+      return RunShow(*session, context);
+    };
+  });
+}
+
+void AddStats(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      AddCommand(app, "stats", "Count what a session and the server hold");
+  auto session = std::make_shared<std::string>();
+  command->add_option("session", *session, "Session (default: the server only)")
+      ->type_name("");
+  command->callback([=, &line] {
+    line.run = [session](Context& context) {
+      return RunStats(*session, context);
+    };
+  });
+}
+
+void AddForget(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      AddCommand(app, "forget", "Remove an entry or a source for good", R"(
+Examples:
+  mneme forget chat --entry 17
+  mneme forget papers --source paper.pdf --dry-run)");
+  auto options = std::make_shared<ForgetOptions>();
+  AddSession(command, options->session);
+  command->add_option("--entry", options->entry, "This entry");
+  command->add_option("--source", options->source,
+                      "Every entry of this source");
+  command->add_flag("--dry-run", options->dry_run,
+                    "Say what would be asked of the server, and stop");
+  command->callback([=, &line] {
+    line.run = [options](Context& context) {
+      return RunForget(*options, context);
+    };
+  });
+}
+
+void AddDelete(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      AddCommand(app, "delete", "Delete a session and all it remembers");
+  auto session = std::make_shared<std::string>();
+  auto yes = std::make_shared<bool>(false);
+  AddSession(command, *session);
+  command->add_flag("--yes", *yes, "Really");
+  command->callback([=, &line] {
+    line.run = [=](Context& context) {
+      return RunDelete(*session, *yes, context);
+    };
+  });
+}
+
+void AddVerify(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(
+      app, "verify", "Recompute every checksum and view from the log", R"(
+Exit code 6 when something is not as it should be.
+
+Examples:
+  mneme verify notes
+  mneme verify --all          every session of the namespace "default"
+  mneme verify --all team     every session of the namespace "team")");
+  auto options = std::make_shared<VerifyOptions>();
+  command
+      ->add_option("session", options->session,
+                   "Session, or with --all a namespace")
+      ->type_name("");
+  command->add_flag("--all", options->all, "Every session of a namespace");
+  command->callback([=, &line] {
+    line.run = [options](Context& context) {
+      return RunVerify(*options, context);
+    };
+  });
+}
+
+void AddGlobal(CLI::App& app, CommandLine& line) {
+  app.footer(kFooter);
+  app.set_version_flag("--version", "mneme " MNEME_VERSION);
+  app.require_subcommand(1);
+  app.add_option("--server", line.global.server,
+                 "host:port or unix:/path (default: $MNEME_SERVER, else "
+                 "127.0.0.1:7788)")
+      ->type_name("ADDR");
+  app.add_option("--data", line.global.data_dir,
+                 "Work on this directory without a server")
+      ->type_name("DIR");
+  app.add_option("-o,--output", line.output, "text or json")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--timeout", line.global.timeout_seconds,
+                 "For one call (default 120; 3600 for verify and forget)")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber);
+}
+
+void AddCommands(CLI::App& app, CommandLine& line) {
+  // Only for --help: RunCli has passed `serve` on before anything is parsed.
+  AddCommand(app, kServe, "Run a server (see mneme serve --help)")
+      ->callback([&line] {
+        line.run = [](Context&) {
+          return base::InvalidField("serve", "flags before it",
+                                    "serve as the first argument");
+        };
+      });
+  AddAppend(app, line);
+  AddRecall(app, line);
+  AddContext(app, line);
+  AddAttend(app, line);
+  AddSessions(app, line);
+  AddShow(app, line);
+  AddStats(app, line);
+  AddCreate(app, line);
+  AddForget(app, line);
+  AddDelete(app, line);
+  AddVerify(app, line);
+}
+
+std::vector<std::string> CommandNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+std::vector<std::string> FlagNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      names.push_back("--" + name);
+    }
+  }
+  return names;
+}
+
+// What is wrong with the command line, and what was probably meant.
+absl::Status UsageError(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command =
+      app.get_subcommands().empty() ? nullptr : app.get_subcommands().front();
+  std::string message = error.what();
+  const std::vector<std::string> left = app.remaining(/*recurse=*/true);
+  if (!left.empty()) {
+    const std::string word = left.front().substr(0, left.front().find('='));
+    if (word.rfind('-', 0) == 0) {
+      std::vector<std::string> flags = FlagNames(app);
+      if (command != nullptr) {
+        const std::vector<std::string> own = FlagNames(*command);
+        flags.insert(flags.begin(), own.begin(), own.end());
+      }
+      message =
+          absl::StrCat("unknown flag \"", word, "\"", DidYouMean(word, flags));
+    } else if (command == nullptr) {
+      message = absl::StrCat("unknown command \"", word, "\"",
+                             DidYouMean(word, CommandNames(app)));
+    } else {
+      message = absl::StrCat("unexpected argument \"", word, "\"");
+    }
+  }
+  absl::StrAppend(&message, "\nSee `mneme ",
+                  command == nullptr ? "" : command->get_name() + " ",
+                  "--help`.");
+  return base::Error(absl::StatusCode::kInvalidArgument, message,
+                     {.reason = "USAGE",
+                      .field = "",
+                      .metadata = {},
+                      .retry_after = std::nullopt});
+}
+
+// Whether errors are to be JSON, asked of a line that may not parse.
+bool WantsJson(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "-ojson" || word == "-o=json" || word == "--output=json") {
+      return true;
+    }
+    if ((word == "-o" || word == "--output") && i + 1 < argc &&
+        std::strcmp(argv[i + 1], "json") == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+int RunCli(int argc, const char* const* argv, const ServerHooks& hooks) {
+  if (argc > 1 && std::strcmp(argv[1], kServe) == 0) {
+    std::vector<const char*> arguments(argv, argv + argc);
+    arguments.erase(arguments.begin() + 1);
+    arguments.push_back(nullptr);
+    return hooks.serve(argc - 1, arguments.data());
+  }
+  CLI::App app("Mneme, a memory server for language models.\n", "mneme");
+  CommandLine line;
+  AddGlobal(app, line);
+  AddCommands(app, line);
+  if (argc < 2) {
+    std::cerr << app.help();
+    return kExitUsage;
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help_or_version) {
+    return app.exit(help_or_version, std::cout, std::cerr);
+  } catch (const CLI::ParseError& error) {
+    PrintError(UsageError(app, error), WantsJson(argc, argv), std::cerr);
+    return kExitUsage;
+  }
+  line.global.json = line.output == "json";
+  Context context(line.global, hooks, StandardTerminal());
+  const absl::StatusOr<int> code = line.run(context);
+  if (code.ok()) return *code;
+  const absl::Status status = context.Explain(code.status());
+  PrintError(status, context.json(), context.err());
+  return ExitCodeOf(status);
+}
+
+}  // namespace mneme::client

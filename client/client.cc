@@ -1,0 +1,186 @@
+#include "client/client.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/error.h"
+#include "proto/status.h"
+
+namespace mneme::client {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// Raised from gRPC's 4 MiB: one layer of keys and values is larger. The server
+// has its own limit for what it accepts, and says so.
+constexpr int kMessageBytesMax = 64 << 20;
+// A dead connection is noticed within a minute even while nothing is sent.
+constexpr int kKeepaliveMs = 30'000;
+constexpr int kKeepaliveTimeoutMs = 20'000;
+// Shorter than gRPC's 1 s, so that a retry finds a server that just restarted.
+constexpr int kReconnectMs = 50;
+constexpr int kReconnectMaxMs = 2'000;
+
+constexpr milliseconds kBackoffFirst{50};
+constexpr milliseconds kBackoffMax{5'000};
+
+bool MayRetry(const absl::Status& status) {
+  return absl::IsUnavailable(status) ||
+         (absl::IsResourceExhausted(status) &&
+          base::DetailOf(status).retry_after.has_value());
+}
+
+// Calls until it succeeds, may not be retried, or there is no time or try left;
+// the deadline covers all tries together.
+template <typename Response, typename Request>
+absl::StatusOr<Response> Call(
+    v1::MemoryService::Stub& stub, const ClientOptions& options,
+    bool repeatable,
+    grpc::Status (v1::MemoryService::Stub::*method)(grpc::ClientContext*,
+                                                    const Request&, Response*),
+    const Request& request) {
+  const auto wall_deadline =
+      std::chrono::system_clock::now() + options.deadline;
+  const auto deadline = SteadyClock::now() + options.deadline;
+  const int attempts = repeatable ? options.attempts : 1;
+  milliseconds backoff = kBackoffFirst;
+  for (int attempt = 1;; ++attempt) {
+    grpc::ClientContext context;
+    context.set_deadline(wall_deadline);
+    Response response;
+    const absl::Status status =
+        proto::FromGrpc((stub.*method)(&context, request, &response));
+    if (status.ok()) return response;
+    if (attempt >= attempts || !MayRetry(status)) return status;
+    const milliseconds pause = std::max(
+        backoff, base::DetailOf(status).retry_after.value_or(milliseconds(0)));
+    if (SteadyClock::now() + pause >= deadline) return status;
+    std::this_thread::sleep_for(pause);
+    backoff = std::min(2 * backoff, kBackoffMax);
+  }
+}
+
+template <typename Response>
+absl::StatusOr<v1::Session> SessionOf(absl::StatusOr<Response> response) {
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_session());
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  arguments.SetMaxSendMessageSize(kMessageBytesMax);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
+  // Retries are ours alone (Call); gRPC's would multiply them.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+std::string SessionName(std::string_view short_name) {
+  const std::string name(short_name);
+  if (name.rfind("namespaces/", 0) == 0) return name;
+  const size_t slash = name.find('/');
+  if (slash == std::string::npos) {
+    return "namespaces/default/sessions/" + name;
+  }
+  return "namespaces/" + name.substr(0, slash) + "/sessions/" +
+         name.substr(slash + 1);
+}
+
+Client::Client(std::shared_ptr<grpc::Channel> channel, ClientOptions options)
+    : stub_(v1::MemoryService::NewStub(channel)), options_(options) {}
+
+absl::StatusOr<v1::AppendResponse> Client::Append(
+    const v1::AppendRequest& request) {
+  const bool repeatable = !request.request_id().empty();
+  return Call(*stub_, options_, repeatable, &v1::MemoryService::Stub::Append,
+              request);
+}
+
+absl::StatusOr<v1::RecallResponse> Client::Recall(
+    const v1::RecallRequest& request) {
+  return Call(*stub_, options_, true, &v1::MemoryService::Stub::Recall,
+              request);
+}
+
+absl::StatusOr<v1::AttendResponse> Client::Attend(
+    const v1::AttendRequest& request) {
+  return Call(*stub_, options_, true, &v1::MemoryService::Stub::Attend,
+              request);
+}
+
+absl::StatusOr<v1::ForgetResponse> Client::Forget(
+    const v1::ForgetRequest& request) {
+  return Call(*stub_, options_, false, &v1::MemoryService::Stub::Forget,
+              request);
+}
+
+absl::StatusOr<v1::AssembleContextResponse> Client::AssembleContext(
+    const v1::AssembleContextRequest& request) {
+  return Call(*stub_, options_, true, &v1::MemoryService::Stub::AssembleContext,
+              request);
+}
+
+absl::StatusOr<v1::Session> Client::CreateSession(
+    const v1::CreateSessionRequest& request) {
+  return SessionOf(Call(*stub_, options_, false,
+                        &v1::MemoryService::Stub::CreateSession, request));
+}
+
+absl::StatusOr<v1::Session> Client::GetSession(const std::string& name) {
+  v1::GetSessionRequest request;
+  request.set_session(name);
+  return SessionOf(Call(*stub_, options_, true,
+                        &v1::MemoryService::Stub::GetSession, request));
+}
+
+absl::StatusOr<v1::ListSessionsResponse> Client::ListSessions(
+    const v1::ListSessionsRequest& request) {
+  return Call(*stub_, options_, true, &v1::MemoryService::Stub::ListSessions,
+              request);
+}
+
+absl::Status Client::DeleteSession(const std::string& name) {
+  v1::DeleteSessionRequest request;
+  request.set_session(name);
+  return Call(*stub_, options_, false, &v1::MemoryService::Stub::DeleteSession,
+              request)
+      .status();
+}
+
+absl::StatusOr<v1::GetCompressiveStateResponse> Client::GetCompressiveState(
+    const std::string& name, int layer) {
+  v1::GetCompressiveStateRequest request;
+  request.set_session(name);
+  request.set_layer(layer);
+  return Call(*stub_, options_, true,
+              &v1::MemoryService::Stub::GetCompressiveState, request);
+}
+
+absl::StatusOr<v1::VerifyResponse> Client::Verify(const std::string& name) {
+  v1::VerifyRequest request;
+  request.set_session(name);
+  return Call(*stub_, options_, true, &v1::MemoryService::Stub::Verify,
+              request);
+}
+
+absl::StatusOr<v1::StatsResponse> Client::Stats(
+    const std::string& name_or_empty) {
+  v1::StatsRequest request;
+  request.set_session(name_or_empty);
+  return Call(*stub_, options_, true, &v1::MemoryService::Stub::Stats, request);
+}
+
+}  // namespace mneme::client

@@ -1,0 +1,73 @@
+// client/client.h: Mneme from C++: values in, StatusOr out.
+// A thin, typed door to the wire: it names sessions, sets deadlines, turns
+// grpc::Status into absl::Status with reasons, and retries what is safe to
+// retry. Messages are the wire's own (proto/mneme/v1).
+
+#ifndef MNEME_CLIENT_CLIENT_H_
+#define MNEME_CLIENT_CLIENT_H_
+
+#include <grpcpp/channel.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "mneme/v1/memory_service.grpc.pb.h"
+
+namespace mneme::client {
+
+struct ClientOptions {
+  // Per call. Verify and Forget of large sessions may need more.
+  std::chrono::milliseconds deadline = std::chrono::seconds(120);
+  // Tries of a call that is safe to repeat (reads; appends with a request id)
+  // after UNAVAILABLE or a RESOURCE_EXHAUSTED that carries RetryInfo, with
+  // exponential back-off that starts at the larger of 50 ms and RetryInfo.
+  int attempts = 4;
+};
+
+// Channel to "host:port" or "unix:/path", with the message limits and keepalive
+// that the server expects.
+std::shared_ptr<grpc::Channel> Connect(const std::string& address);
+
+// "s1" or "ns/s1" or a full name -> "namespaces/default/sessions/s1" etc.
+// Names are not validated here; the server says what is wrong with them.
+std::string SessionName(std::string_view short_name);
+
+// Threads: any; calls may run at once.
+class Client {
+ public:
+  explicit Client(std::shared_ptr<grpc::Channel> channel,
+                  ClientOptions options = {});
+
+  // Errors: the server's status, with base::DetailOf; DEADLINE_EXCEEDED and
+  // UNAVAILABLE when it does not answer.
+  absl::StatusOr<v1::AppendResponse> Append(const v1::AppendRequest& request);
+  absl::StatusOr<v1::RecallResponse> Recall(const v1::RecallRequest& request);
+  absl::StatusOr<v1::AttendResponse> Attend(const v1::AttendRequest& request);
+  absl::StatusOr<v1::ForgetResponse> Forget(const v1::ForgetRequest& request);
+  absl::StatusOr<v1::AssembleContextResponse> AssembleContext(
+      const v1::AssembleContextRequest& request);
+  absl::StatusOr<v1::Session> CreateSession(
+      const v1::CreateSessionRequest& request);
+  absl::StatusOr<v1::Session> GetSession(const std::string& name);
+  absl::StatusOr<v1::ListSessionsResponse> ListSessions(
+      const v1::ListSessionsRequest& request);
+  absl::Status DeleteSession(const std::string& name);
+  absl::StatusOr<v1::GetCompressiveStateResponse> GetCompressiveState(
+      const std::string& name, int layer);
+  absl::StatusOr<v1::VerifyResponse> Verify(const std::string& name);
+  absl::StatusOr<v1::StatsResponse> Stats(const std::string& name_or_empty);
+
+  v1::MemoryService::StubInterface& stub() { return *stub_; }
+
+ private:
+  std::unique_ptr<v1::MemoryService::Stub> stub_;
+  ClientOptions options_;
+};
+
+}  // namespace mneme::client
+
+#endif  // MNEME_CLIENT_CLIENT_H_

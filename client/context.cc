@@ -1,0 +1,97 @@
+#include "client/context.h"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <iostream>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "client/client.h"
+
+namespace mneme::client {
+namespace {
+
+constexpr char kDefaultAddress[] = "127.0.0.1:7788";
+constexpr char kServerVariable[] = "MNEME_SERVER";
+
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+Terminal StandardTerminal() {
+  Terminal terminal{.out = std::cout, .err = std::cerr};
+  terminal.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  terminal.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
+  terminal.color = terminal.out_is_terminal && Variable("NO_COLOR").empty() &&
+                   Variable("TERM") != "dumb";
+  return terminal;
+}
+
+Context::Context(GlobalOptions options, const ServerHooks& hooks,
+                 Terminal terminal)
+    : options_(std::move(options)), hooks_(hooks), terminal_(terminal) {}
+
+Context::~Context() = default;
+
+absl::StatusOr<Client*> Context::Open(std::chrono::seconds deadline) {
+  ClientOptions client_options{.deadline = deadline};
+  if (options_.timeout_seconds) {
+    client_options.deadline = std::chrono::milliseconds(
+        std::llround(std::ceil(*options_.timeout_seconds * 1000)));
+  }
+  if (!options_.data_dir.empty()) {
+    if (!options_.server.empty()) {
+      return base::InvalidField("--data", "--server too",
+                                "one of them: a directory or a server");
+    }
+    if (!embedded_) {
+      auto embedded = hooks_.open(options_.data_dir);
+      if (!embedded.ok()) return embedded.status();
+      embedded_ = *std::move(embedded);
+    }
+    client_ = std::make_unique<Client>(embedded_->channel, client_options);
+    return client_.get();
+  }
+  address_ = options_.server;
+  if (address_.empty()) address_ = Variable(kServerVariable);
+  if (address_.empty()) address_ = kDefaultAddress;
+  client_ = std::make_unique<Client>(Connect(address_), client_options);
+  return client_.get();
+}
+
+absl::Status Context::Explain(const absl::Status& status) const {
+  // A reason means that a server did answer.
+  const bool silent = base::DetailOf(status).reason.empty();
+  if (address_.empty() || !silent) return status;
+  if (absl::IsUnavailable(status)) {
+    return base::Error(
+        status.code(),
+        absl::StrCat("no server answers at ", address_, " (", status.message(),
+                     ").\nStart one with `mneme serve`, name another with "
+                     "--server, or work on a directory with --data DIR."),
+        {.reason = "NO_SERVER",
+         .field = "",
+         .metadata = {{"address", address_}},
+         .retry_after = std::nullopt});
+  }
+  if (absl::IsDeadlineExceeded(status)) {
+    return base::Error(
+        status.code(),
+        absl::StrCat("the server at ", address_,
+                     " did not answer in time; allow more with --timeout"),
+        {.reason = "DEADLINE_EXCEEDED",
+         .field = "",
+         .metadata = {{"address", address_}},
+         .retry_after = std::nullopt});
+  }
+  return status;
+}
+
+}  // namespace mneme::client

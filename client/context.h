@@ -1,0 +1,80 @@
+// client/context.h: what every command works with: a server, two streams, and
+// how the person wants to be answered.
+
+#ifndef MNEME_CLIENT_CONTEXT_H_
+#define MNEME_CLIENT_CONTEXT_H_
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/cli.h"
+
+namespace mneme::client {
+
+class Client;
+
+struct GlobalOptions {
+  std::string server;    // --server, or empty.
+  std::string data_dir;  // --data, or empty.
+  bool json = false;
+  std::optional<double> timeout_seconds;
+};
+
+// Where and how to answer.
+struct Terminal {
+  std::ostream& out;
+  std::ostream& err;
+  bool out_is_terminal = false;
+  bool err_is_terminal = false;
+  bool color = false;  // Only for `out`.
+};
+
+// std::cout and std::cerr as they are now; colours unless NO_COLOR is set
+// (https://no-color.org) or the terminal is dumb.
+Terminal StandardTerminal();
+
+// How long one call may take unless --timeout says otherwise.
+inline constexpr std::chrono::seconds kCallDeadline{120};
+// For calls that read or rebuild a whole session.
+inline constexpr std::chrono::seconds kLongCallDeadline{3600};
+
+// Threads: one.
+class Context {
+ public:
+  // Lifetime: `hooks` outlives it.
+  Context(GlobalOptions options, const ServerHooks& hooks, Terminal terminal);
+  ~Context();
+
+  // A client of --data's directory, opened in this process, or of the server at
+  // --server, $MNEME_SERVER or 127.0.0.1:7788, in this order. Owned by the
+  // context, valid until the next call.
+  // Errors: INVALID_ARGUMENT for --server together with --data; what opening
+  //         the directory said.
+  absl::StatusOr<Client*> Open(std::chrono::seconds deadline = kCallDeadline);
+
+  // `status` as a person should read it: an unreachable server is named, with
+  // what to do about it.
+  absl::Status Explain(const absl::Status& status) const;
+
+  bool json() const { return options_.json; }
+  const Terminal& terminal() const { return terminal_; }
+  std::ostream& out() const { return terminal_.out; }
+  std::ostream& err() const { return terminal_.err; }
+
+ private:
+  const GlobalOptions options_;
+  const ServerHooks& hooks_;
+  const Terminal terminal_;
+  std::string address_;  // Empty with --data and before Open.
+  std::optional<EmbeddedServer> embedded_;
+  std::unique_ptr<Client> client_;
+};
+
+}  // namespace mneme::client
+
+#endif  // MNEME_CLIENT_CONTEXT_H_

@@ -1,0 +1,241 @@
+#include "client/session_command.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "client/client.h"
+#include "client/input_file.h"
+#include "client/output.h"
+#include "client/render.h"
+
+namespace mneme::client {
+namespace {
+
+// The most a server gives at once.
+constexpr int kPageSize = 1000;
+
+std::string NamespaceName(const std::string& name) {
+  if (name.empty()) return "namespaces/default";
+  return name.rfind("namespaces/", 0) == 0 ? name : "namespaces/" + name;
+}
+
+absl::StatusOr<v1::ListSessionsResponse> ListAll(Client& client,
+                                                 const std::string& parent) {
+  v1::ListSessionsRequest request;
+  request.set_parent(parent);
+  request.set_page_size(kPageSize);
+  v1::ListSessionsResponse all;
+  do {
+    ASSIGN_OR_RETURN(v1::ListSessionsResponse page,
+                     client.ListSessions(request));
+    all.mutable_sessions()->MergeFrom(page.sessions());
+    // A server that repeats a token would have us ask for ever.
+    if (!page.next_page_token().empty() &&
+        page.next_page_token() == request.page_token()) {
+      return absl::InternalError("the server gave the same page token twice");
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return all;
+}
+
+absl::StatusOr<v1::Profile> ReadProfile(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string json, ReadTextFile(path));
+  v1::Profile profile;
+  const auto status =
+      google::protobuf::util::JsonStringToMessage(json, &profile);
+  if (!status.ok()) {
+    return base::InvalidField(
+        "--profile-file",
+        absl::StrCat(path, ", which says ", std::string(status.message())),
+        "a profile in protobuf JSON");
+  }
+  return profile;
+}
+
+// A session too damaged to be opened is a finding too, and must not hide what
+// is wrong with the next one.
+absl::StatusOr<v1::VerifyResponse> Verify(Client& client,
+                                          const std::string& name) {
+  auto response = client.Verify(name);
+  if (!absl::IsDataLoss(response.status())) return response;
+  v1::VerifyResponse damaged;
+  v1::VerifyCheck& check = *damaged.add_checks();
+  check.set_name("open");
+  check.set_checked(1);
+  check.set_detail(std::string(response.status().message()));
+  return damaged;
+}
+
+std::string TargetText(const ForgetOptions& options) {
+  return options.entry ? absl::StrCat("entry ", *options.entry)
+                       : absl::StrCat("every entry of source \"",
+                                      Printable(*options.source), "\"");
+}
+
+}  // namespace
+
+absl::StatusOr<int> RunCreate(const CreateOptions& options, Context& context) {
+  v1::CreateSessionRequest request;
+  request.set_session(SessionName(options.session));
+  if (!options.profile_file.empty()) {
+    if (!options.profile.empty()) {
+      return base::InvalidField("--profile-file", "--profile too",
+                                "one of them");
+    }
+    ASSIGN_OR_RETURN(*request.mutable_profile(),
+                     ReadProfile(options.profile_file));
+  } else {
+    request.set_profile_name(options.profile.empty() ? "text"
+                                                     : options.profile);
+  }
+  ASSIGN_OR_RETURN(Client * client, context.Open());
+  ASSIGN_OR_RETURN(const v1::Session session, client->CreateSession(request));
+  if (context.json()) {
+    context.out() << ToJson(session) << std::endl;
+  } else {
+    RenderSession(session, context.out());
+  }
+  return kExitOk;
+}
+
+absl::StatusOr<int> RunSessions(const std::string& name_space,
+                                Context& context) {
+  const std::string parent = NamespaceName(name_space);
+  ASSIGN_OR_RETURN(Client * client, context.Open());
+  ASSIGN_OR_RETURN(const v1::ListSessionsResponse sessions,
+                   ListAll(*client, parent));
+  if (context.json()) {
+    context.out() << ToJson(sessions) << std::endl;
+  } else if (sessions.sessions().empty()) {
+    context.err() << "no sessions in " << parent << std::endl;
+  } else {
+    RenderSessions(sessions, context.out());
+  }
+  return kExitOk;
+}
+
+absl::StatusOr<int> RunShow(const std::string& session, Context& context) {
+  ASSIGN_OR_RETURN(Client * client, context.Open());
+  ASSIGN_OR_RETURN(const v1::Session shown,
+                   client->GetSession(SessionName(session)));
+  if (context.json()) {
+    context.out() << ToJson(shown) << std::endl;
+  } else {
+    RenderSession(shown, context.out());
+  }
+  return kExitOk;
+}
+
+absl::StatusOr<int> RunStats(const std::string& session, Context& context) {
+  ASSIGN_OR_RETURN(Client * client, context.Open());
+  ASSIGN_OR_RETURN(const v1::StatsResponse stats,
+                   client->Stats(session.empty() ? "" : SessionName(session)));
+  if (context.json()) {
+    context.out() << ToJson(stats) << std::endl;
+  } else {
+    RenderStats(stats, context.out());
+  }
+  return kExitOk;
+}
+
+absl::StatusOr<int> RunForget(const ForgetOptions& options, Context& context) {
+  if (options.entry.has_value() == options.source.has_value()) {
+    return base::InvalidField("forget", options.entry ? "both" : "neither",
+                              "one of --entry N and --source S");
+  }
+  v1::ForgetRequest request;
+  request.set_session(SessionName(options.session));
+  if (options.entry) request.set_entry(*options.entry);
+  if (options.source) request.set_source(*options.source);
+  ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
+  if (options.dry_run) {
+    ASSIGN_OR_RETURN(const v1::Session session,
+                     client->GetSession(request.session()));
+    if (context.json()) {
+      nlohmann::ordered_json plan = {{"dry_run", true}};
+      plan["request"] = nlohmann::ordered_json::parse(ToJson(request));
+      context.out() << plan.dump() << std::endl;
+    } else {
+      context.out() << "would forget " << TargetText(options) << " in "
+                    << ShortName(request.session()) << ", which has "
+                    << session.entries() << " entries; nothing was sent"
+                    << std::endl;
+    }
+    return kExitOk;
+  }
+  ASSIGN_OR_RETURN(const v1::ForgetResponse response, client->Forget(request));
+  if (context.json()) {
+    context.out() << ToJson(response) << std::endl;
+  } else {
+    context.out() << "forgot " << response.entries() << " entries, "
+                  << response.tokens() << " tokens" << std::endl;
+  }
+  return kExitOk;
+}
+
+absl::StatusOr<int> RunDelete(const std::string& session, bool yes,
+                              Context& context) {
+  const std::string name = SessionName(session);
+  ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
+  if (!yes) {
+    ASSIGN_OR_RETURN(const v1::Session doomed, client->GetSession(name));
+    return base::InvalidField(
+        "--yes", "nothing",
+        absl::StrCat("--yes, to delete ", ShortName(name), " with its ",
+                     doomed.entries(), " entries and ", doomed.tokens(),
+                     " tokens for good"));
+  }
+  RETURN_IF_ERROR(client->DeleteSession(name));
+  if (context.json()) {
+    context.out() << ToJson(v1::DeleteSessionResponse()) << std::endl;
+  } else {
+    context.out() << "deleted " << ShortName(name) << std::endl;
+  }
+  return kExitOk;
+}
+
+absl::StatusOr<int> RunVerify(const VerifyOptions& options, Context& context) {
+  if (!options.all && options.session.empty()) {
+    return base::InvalidField("verify", "nothing", "SESSION or --all");
+  }
+  ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
+  std::vector<std::string> names;
+  if (options.all) {
+    ASSIGN_OR_RETURN(const v1::ListSessionsResponse sessions,
+                     ListAll(*client, NamespaceName(options.session)));
+    for (const v1::Session& session : sessions.sessions()) {
+      names.push_back(session.name());
+    }
+  } else {
+    names.push_back(SessionName(options.session));
+  }
+  bool clean = true;
+  auto report = nlohmann::ordered_json::array();
+  for (const std::string& name : names) {
+    ASSIGN_OR_RETURN(const v1::VerifyResponse response, Verify(*client, name));
+    clean &= response.clean();
+    if (context.json()) {
+      nlohmann::ordered_json session = {{"session", name}};
+      session.update(nlohmann::ordered_json::parse(ToJson(response)));
+      report.push_back(std::move(session));
+    } else {
+      RenderVerify(name, response, context.out());
+      context.out() << std::flush;
+    }
+  }
+  if (context.json()) {
+    const nlohmann::ordered_json all = {{"clean", clean}, {"sessions", report}};
+    context.out() << (options.all ? all : report[0]).dump() << std::endl;
+  } else if (options.all) {
+    context.out() << names.size() << " sessions, "
+                  << (clean ? "all clean" : "NOT ALL CLEAN") << std::endl;
+  }
+  return clean ? kExitOk : kExitNotClean;
+}
+
+}  // namespace mneme::client

@@ -1,0 +1,51 @@
+// client/session_command.h: the commands that look after sessions.
+
+#ifndef MNEME_CLIENT_SESSION_COMMAND_H_
+#define MNEME_CLIENT_SESSION_COMMAND_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "client/context.h"
+
+namespace mneme::client {
+
+struct CreateOptions {
+  std::string session;
+  std::string profile;       // Name of a profile the server knows.
+  std::string profile_file;  // A v1.Profile in protobuf JSON.
+};
+
+struct ForgetOptions {
+  std::string session;
+  std::optional<uint64_t> entry;
+  std::optional<std::string> source;
+  bool dry_run = false;
+};
+
+struct VerifyOptions {
+  std::string session;  // With `all`: a namespace, or empty for "default".
+  bool all = false;
+};
+
+absl::StatusOr<int> RunCreate(const CreateOptions& options, Context& context);
+// Lists every page of the sessions of a namespace ("" is "default").
+absl::StatusOr<int> RunSessions(const std::string& name_space,
+                                Context& context);
+absl::StatusOr<int> RunShow(const std::string& session, Context& context);
+// Of one session and the server, or ("") of the server alone.
+absl::StatusOr<int> RunStats(const std::string& session, Context& context);
+// With dry_run: checks the session and says what would be asked; the wire has
+// no way to count what would go.
+absl::StatusOr<int> RunForget(const ForgetOptions& options, Context& context);
+// Refuses unless `yes`, with what would be lost.
+absl::StatusOr<int> RunDelete(const std::string& session, bool yes,
+                              Context& context);
+// Returns kExitNotClean when a check failed.
+absl::StatusOr<int> RunVerify(const VerifyOptions& options, Context& context);
+
+}  // namespace mneme::client
+
+#endif  // MNEME_CLIENT_SESSION_COMMAND_H_

@@ -1,0 +1,78 @@
+// service/door.h: everything around a method, once.
+// Who is admitted and when, until when it may run, what is counted and logged,
+// and how an error or an exception becomes a status on the wire.
+
+#ifndef MNEME_SERVICE_DOOR_H_
+#define MNEME_SERVICE_DOOR_H_
+
+#include <google/protobuf/message_lite.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "memory/types.h"
+#include "service/executor.h"
+#include "service/metrics.h"
+
+namespace mneme::service {
+
+// One request, for the queue, the log and the metrics.
+// Lifetime: messages and `method` outlive the request; `method` is a literal.
+struct Call {
+  std::string_view method;
+  std::string_view session;  // As the request names it; copied.
+  Executor::Priority priority = Executor::Priority::kRead;
+  const google::protobuf::MessageLite* request = nullptr;
+  const google::protobuf::MessageLite* response = nullptr;
+  bool quiet = false;  // Success is logged at debug level: a step of a stream.
+};
+
+// Threads:  any.
+class Door {
+ public:
+  // Computes the answer into the response. It is asked to give up, with
+  // CANCELLED, when `cancelled` says that nobody waits any more.
+  using Work = std::function<absl::Status(const memory::Cancelled& cancelled)>;
+
+  // Lifetime: all three outlive the door.
+  Door(Executor* executor, Metrics* metrics, const base::Clock* clock)
+      : executor_(executor), metrics_(metrics), clock_(clock) {}
+
+  // Answers a unary method: `work` runs on the executor, its status finishes
+  // the context's default reactor.
+  // Errors:   what Admit says goes to the caller.
+  grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context,
+                                  const Call& call, Work work);
+
+  // Runs `work` on the executor, then `done` with its status; when it is not
+  // admitted, `done` runs at once. Exactly one call of `done` in either case.
+  // Errors:   RESOURCE_EXHAUSTED QUEUE_FULL; UNAVAILABLE DRAINING;
+  //           DEADLINE_EXCEEDED or CANCELLED when nobody waits any more;
+  //           INTERNAL for any exception.
+  // Lifetime: the context lives until `done` has been called.
+  void Admit(grpc::CallbackServerContext* context, const Call& call, Work work,
+             std::function<void(const absl::Status&)> done);
+
+  // Echoes the caller's x-request-id, so that both logs can be joined.
+  static void EchoRequestId(grpc::CallbackServerContext* context);
+
+ private:
+  absl::Status Run(grpc::CallbackServerContext* context,
+                   const Work& work) const;
+  void Account(const Call& call, const std::string& session,
+               const std::string& request_id, const absl::Status& status,
+               std::chrono::steady_clock::time_point begin) const;
+
+  Executor* const executor_;
+  Metrics* const metrics_;
+  const base::Clock* const clock_;
+};
+
+}  // namespace mneme::service
+
+#endif  // MNEME_SERVICE_DOOR_H_

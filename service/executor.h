@@ -1,0 +1,79 @@
+// service/executor.h: the threads that work, and the bounded queue before them.
+// gRPC's threads only parse and admit; a full queue says so at once instead of
+// letting callers wait for what will be too late.
+
+#ifndef MNEME_SERVICE_EXECUTOR_H_
+#define MNEME_SERVICE_EXECUTOR_H_
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/mutex.h"
+
+namespace mneme::service {
+
+// Threads:  any thread may submit; tasks may submit.
+class Executor {
+ public:
+  // Somebody waits for a read; a write can follow. Yet a stream of reads never
+  // keeps writes from progressing: after kReadsPerWrite reads in a row a
+  // waiting write goes first.
+  enum class Priority { kRead, kWrite };
+  static constexpr int kReadsPerWrite = 4;
+
+  struct Options {
+    int threads = 1;
+    // Waiting tasks, and the bytes of the requests they hold.
+    size_t queue_tasks = 1024;
+    size_t queue_bytes = size_t{512} << 20;
+    // Called by each thread before its first task; may be empty.
+    std::function<void()> on_thread_start = {};
+  };
+
+  // REQUIRES: at least one thread and room for one task.
+  explicit Executor(Options options);
+  // Stops.
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  // Queues `task`, which must not throw; tasks of one priority start in order.
+  // Errors:   RESOURCE_EXHAUSTED QUEUE_FULL with a retry delay; UNAVAILABLE
+  //           DRAINING after Stop. On an error the task is not run.
+  absl::Status Submit(Priority priority, size_t bytes,
+                      std::function<void()> task);
+
+  // Refuses what is new, runs what is queued, ends the threads. Again: nothing.
+  // REQUIRES: not called by a task.
+  void Stop();
+
+  // Tasks that wait.
+  size_t queued() const;
+
+ private:
+  struct Task {
+    size_t bytes;
+    std::function<void()> run;
+  };
+
+  void Loop();
+  Task Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Options options_;
+  mutable base::Mutex mutex_;
+  base::CondVar wake_;
+  std::deque<Task> reads_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Task> writes_ ABSL_GUARDED_BY(mutex_);
+  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  int reads_in_a_row_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace mneme::service
+
+#endif  // MNEME_SERVICE_EXECUTOR_H_

@@ -1,0 +1,344 @@
+#include "service/memory_service.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "service/convert.h"
+#include "service/convert_profile.h"
+#include "service/page_token.h"
+
+namespace mneme::service {
+namespace {
+
+using base::InvalidField;
+using grpc::CallbackServerContext;
+using grpc::ServerUnaryReactor;
+using memory::Cancelled;
+using memory::SessionName;
+using Priority = Executor::Priority;
+
+template <typename Request, typename Response>
+Call CallOf(std::string_view method, Priority priority, const Request* request,
+            const Response* response) {
+  return {.method = method,
+          .session = request->session(),
+          .priority = priority,
+          .request = request,
+          .response = response};
+}
+
+absl::StatusOr<memory::Profile> GeometryOf(
+    const v1::CreateSessionRequest& request) {
+  switch (request.geometry_case()) {
+    case v1::CreateSessionRequest::kProfileName:
+      return memory::ProfileByName(request.profile_name());
+    case v1::CreateSessionRequest::kProfile:
+      return ProfileFromProto(request.profile());
+    default:
+      return InvalidField("geometry", "nothing", "profile_name or profile");
+  }
+}
+
+absl::StatusOr<memory::ForgetResult> ForgetIn(
+    memory::Session* session, const v1::ForgetRequest& request) {
+  switch (request.target_case()) {
+    case v1::ForgetRequest::kEntry:
+      return session->ForgetEntry(request.entry());
+    case v1::ForgetRequest::kSource:
+      if (request.source().empty()) {
+        return InvalidField("source", "nothing", "the name of a source");
+      }
+      return session->ForgetSource(request.source());
+    default:
+      return InvalidField("target", "nothing", "entry or source");
+  }
+}
+
+absl::StatusOr<size_t> PageSizeOf(const v1::ListSessionsRequest& request) {
+  if (request.page_size() < 0) {
+    return InvalidField("page_size", absl::StrCat(request.page_size()),
+                        "0 or more");
+  }
+  if (request.page_size() == 0) return MemoryService::kPageSizeDefault;
+  return std::min(request.page_size(), MemoryService::kPageSizeMax);
+}
+
+}  // namespace
+
+MemoryService::MemoryService(memory::Memory* memory, Door* door,
+                             Metrics* metrics, const base::Clock* clock)
+    : memory_(memory),
+      door_(door),
+      metrics_(metrics),
+      clock_(clock),
+      started_(clock->Ticks()) {}
+
+ServerUnaryReactor* MemoryService::Append(CallbackServerContext* context,
+                                          const v1::AppendRequest* request,
+                                          v1::AppendResponse* response) {
+  return door_->Serve(
+      context, CallOf("Append", Priority::kWrite, request, response),
+      [=, this](const Cancelled&) { return AppendTo(*request, response); });
+}
+
+ServerUnaryReactor* MemoryService::Recall(CallbackServerContext* context,
+                                          const v1::RecallRequest* request,
+                                          v1::RecallResponse* response) {
+  return door_->Serve(
+      context, CallOf("Recall", Priority::kRead, request, response),
+      [=, this](const Cancelled& cancelled) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto query, RecallQueryFromProto(*request));
+        ASSIGN_OR_RETURN(const auto session, Find(request->session()));
+        ASSIGN_OR_RETURN(const auto result, session->Recall(query, cancelled));
+        SetRecallResult(result, response);
+        return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::Attend(CallbackServerContext* context,
+                                          const v1::AttendRequest* request,
+                                          v1::AttendResponse* response) {
+  return door_->Serve(context,
+                      CallOf("Attend", Priority::kRead, request, response),
+                      [=, this](const Cancelled& cancelled) {
+                        return AttendOver(*request, response, cancelled);
+                      });
+}
+
+grpc::ServerBidiReactor<v1::AttendStreamRequest, v1::AttendStreamResponse>*
+MemoryService::AttendStream(CallbackServerContext* context) {
+  return service::AttendStream::Start(
+      context, door_, &streams_,
+      [this](const v1::AttendStreamRequest& request,
+             v1::AttendStreamResponse* response, const Cancelled& cancelled) {
+        switch (request.step_case()) {
+          case v1::AttendStreamRequest::kAppend:
+            return AppendTo(request.append(), response->mutable_append());
+          case v1::AttendStreamRequest::kAttend:
+            return AttendOver(request.attend(), response->mutable_attend(),
+                              cancelled);
+          default:
+            return InvalidField("step", "nothing", "append or attend");
+        }
+      });
+}
+
+ServerUnaryReactor* MemoryService::Forget(CallbackServerContext* context,
+                                          const v1::ForgetRequest* request,
+                                          v1::ForgetResponse* response) {
+  return door_->Serve(
+      context, CallOf("Forget", Priority::kWrite, request, response),
+      [=, this](const Cancelled&) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto session, Find(request->session()));
+        ASSIGN_OR_RETURN(const auto result, ForgetIn(session.get(), *request));
+        response->set_entries(result.entries);
+        response->set_tokens(result.tokens);
+        return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::AssembleContext(
+    CallbackServerContext* context, const v1::AssembleContextRequest* request,
+    v1::AssembleContextResponse* response) {
+  return door_->Serve(
+      context, CallOf("AssembleContext", Priority::kRead, request, response),
+      [=, this](const Cancelled& cancelled) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto query, ContextQueryFromProto(*request));
+        ASSIGN_OR_RETURN(const auto session, Find(request->session()));
+        ASSIGN_OR_RETURN(const auto result,
+                         session->AssembleContext(query, cancelled));
+        SetContextResult(result, response);
+        return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::CreateSession(
+    CallbackServerContext* context, const v1::CreateSessionRequest* request,
+    v1::CreateSessionResponse* response) {
+  return door_->Serve(
+      context, CallOf("CreateSession", Priority::kWrite, request, response),
+      [=, this](const Cancelled&) -> absl::Status {
+        ASSIGN_OR_RETURN(const SessionName name,
+                         SessionName::Parse(request->session()));
+        ASSIGN_OR_RETURN(memory::Profile profile, GeometryOf(*request));
+        ASSIGN_OR_RETURN(const auto session,
+                         memory_->Create(name, std::move(profile)));
+        SetSession(*session, response->mutable_session());
+        return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::GetSession(
+    CallbackServerContext* context, const v1::GetSessionRequest* request,
+    v1::GetSessionResponse* response) {
+  return door_->Serve(
+      context, CallOf("GetSession", Priority::kRead, request, response),
+      [=, this](const Cancelled&) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto session, Find(request->session()));
+        SetSession(*session, response->mutable_session());
+        return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::ListSessions(
+    CallbackServerContext* context, const v1::ListSessionsRequest* request,
+    v1::ListSessionsResponse* response) {
+  return door_->Serve(context,
+                      {.method = "ListSessions",
+                       .session = request->parent(),
+                       .priority = Priority::kRead,
+                       .request = request,
+                       .response = response},
+                      [=, this](const Cancelled& cancelled) {
+                        return List(*request, response, cancelled);
+                      });
+}
+
+ServerUnaryReactor* MemoryService::DeleteSession(
+    CallbackServerContext* context, const v1::DeleteSessionRequest* request,
+    v1::DeleteSessionResponse* response) {
+  return door_->Serve(
+      context, CallOf("DeleteSession", Priority::kWrite, request, response),
+      [=, this](const Cancelled&) -> absl::Status {
+        ASSIGN_OR_RETURN(const SessionName name,
+                         SessionName::Parse(request->session()));
+        return memory_->Delete(name);
+      });
+}
+
+ServerUnaryReactor* MemoryService::GetCompressiveState(
+    CallbackServerContext* context,
+    const v1::GetCompressiveStateRequest* request,
+    v1::GetCompressiveStateResponse* response) {
+  return door_->Serve(
+      context,
+      CallOf("GetCompressiveState", Priority::kRead, request, response),
+      [=, this](const Cancelled&) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto session, Find(request->session()));
+        const memory::Profile& profile = session->header().profile;
+        RETURN_IF_ERROR(CheckCompressiveFits(profile));
+        ASSIGN_OR_RETURN(const auto read,
+                         session->CompressiveState(request->layer()));
+        SetCompressiveRead(read, profile, response);
+        return absl::OkStatus();
+      });
+}
+
+// A verification reads everything; it lets reads go first.
+ServerUnaryReactor* MemoryService::Verify(CallbackServerContext* context,
+                                          const v1::VerifyRequest* request,
+                                          v1::VerifyResponse* response) {
+  return door_->Serve(
+      context, CallOf("Verify", Priority::kWrite, request, response),
+      [=, this](const Cancelled& cancelled) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto session, Find(request->session()));
+        ASSIGN_OR_RETURN(const auto checks, session->Verify(cancelled));
+        SetChecks(checks, response);
+        return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::Stats(CallbackServerContext* context,
+                                         const v1::StatsRequest* request,
+                                         v1::StatsResponse* response) {
+  return door_->Serve(
+      context, CallOf("Stats", Priority::kRead, request, response),
+      [=, this](const Cancelled&) -> absl::Status {
+        if (!request->session().empty()) {
+          ASSIGN_OR_RETURN(const auto session, Find(request->session()));
+          SetSessionStats(session->Counts(), response->mutable_session());
+        }
+        SetServerStats(response->mutable_server());
+        return absl::OkStatus();
+      });
+}
+
+absl::StatusOr<std::shared_ptr<memory::Session>> MemoryService::Find(
+    const std::string& name) const {
+  ASSIGN_OR_RETURN(const SessionName parsed, SessionName::Parse(name));
+  return memory_->Find(parsed);
+}
+
+absl::Status MemoryService::AppendTo(const v1::AppendRequest& request,
+                                     v1::AppendResponse* response) const {
+  ASSIGN_OR_RETURN(const auto options, AppendOptionsFromProto(request));
+  ASSIGN_OR_RETURN(const auto session, Find(request.session()));
+  memory::AppendResult result;
+  switch (request.payload_case()) {
+    case v1::AppendRequest::kText: {
+      ASSIGN_OR_RETURN(const auto entry, TextEntryFromProto(request.text()));
+      ASSIGN_OR_RETURN(result, session->AppendText(entry, options));
+      break;
+    }
+    case v1::AppendRequest::kTokens: {
+      ASSIGN_OR_RETURN(
+          const auto rows,
+          TokenRowsFromProto(request.tokens(), session->header().profile));
+      ASSIGN_OR_RETURN(result, session->AppendTokens(rows, options));
+      break;
+    }
+    default:
+      return InvalidField("payload", "nothing", "text or tokens");
+  }
+  if (!result.replayed) {
+    metrics_->Appended(result.seq_next - result.seq_first);
+    memory_->Grew(session);
+  }
+  SetAppendResult(result, response);
+  return absl::OkStatus();
+}
+
+absl::Status MemoryService::AttendOver(const v1::AttendRequest& request,
+                                       v1::AttendResponse* response,
+                                       const Cancelled& cancelled) const {
+  ASSIGN_OR_RETURN(const auto session, Find(request.session()));
+  const memory::Profile& profile = session->header().profile;
+  ASSIGN_OR_RETURN(const auto query, AttendQueryFromProto(request, profile));
+  ASSIGN_OR_RETURN(const auto result, session->Attend(query, cancelled));
+  SetAttendResult(result, profile, response);
+  return absl::OkStatus();
+}
+
+absl::Status MemoryService::List(const v1::ListSessionsRequest& request,
+                                 v1::ListSessionsResponse* response,
+                                 const Cancelled& cancelled) const {
+  ASSIGN_OR_RETURN(const std::string space,
+                   memory::ParseNamespace(request.parent()));
+  ASSIGN_OR_RETURN(const size_t page_size, PageSizeOf(request));
+  ASSIGN_OR_RETURN(const std::string after,
+                   DecodePageToken(request.page_token(), space));
+  std::vector<SessionName> names = memory_->List(space, after, page_size + 1);
+  if (names.size() > page_size) {  // One more than asked: there is a next page.
+    names.pop_back();
+    response->set_next_page_token(EncodePageToken(names.back()));
+  }
+  for (const SessionName& name : names) {
+    if (cancelled()) return absl::CancelledError("the caller is gone");
+    const auto session = memory_->Find(name);
+    if (absl::IsNotFound(session.status())) continue;  // Deleted meanwhile.
+    v1::Session* proto = response->add_sessions();
+    if (session.ok()) {
+      SetSession(**session, proto);
+    } else {
+      proto->set_name(name.ToString());
+    }
+  }
+  return absl::OkStatus();
+}
+
+void MemoryService::SetServerStats(v1::ServerStats* stats) const {
+  const memory::Memory::Counts counts = memory_->Count();
+  stats->set_version(MNEME_VERSION);
+  stats->set_sessions(counts.sessions);
+  stats->set_open_sessions(counts.open_sessions);
+  stats->set_disk_bytes(counts.disk_bytes);
+  stats->set_resident_bytes(ResidentBytes());
+  stats->set_uptime_seconds(
+      std::chrono::duration<double>(clock_->Ticks() - started_).count());
+}
+
+}  // namespace mneme::service

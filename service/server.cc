@@ -1,0 +1,175 @@
+#include "service/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <algorithm>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "service/convert_tensor.h"
+#include "service/library_threads.h"
+#include "service/listen_address.h"
+
+namespace mneme::service {
+namespace {
+
+// Clients may ping this often to keep a connection through NATs alive; gRPC's
+// default of five minutes would close connections of well-behaved clients.
+constexpr int kPingIntervalMinMs = 20'000;
+
+// What answers that are computed are given to leave the process.
+constexpr std::chrono::milliseconds kFlush{500};
+
+constexpr int kThreadsMax = 1024;
+constexpr int kQueueMax = 1 << 20;
+
+absl::Status CheckOptions(const ServerOptions& options) {
+  if (options.threads < 0 || options.threads > kThreadsMax) {
+    return base::InvalidField("threads", absl::StrCat(options.threads),
+                              absl::StrCat("0 to ", kThreadsMax));
+  }
+  if (options.queue < 1 || options.queue > kQueueMax) {
+    return base::InvalidField("queue", absl::StrCat(options.queue),
+                              absl::StrCat("1 to ", kQueueMax));
+  }
+  for (const std::string& text : options.listen) {
+    ASSIGN_OR_RETURN(const auto address, ParseListenAddress(text, "listen"));
+    if (options.allow_remote) continue;
+    RETURN_IF_ERROR(CheckLocal(address, "listen"));
+  }
+  if (options.metrics_listen.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(
+      const auto metrics,
+      ParseListenAddress(options.metrics_listen, "metrics_listen"));
+  if (metrics.is_unix()) {
+    return base::InvalidField("metrics_listen", options.metrics_listen,
+                              "host:port");
+  }
+  if (options.allow_remote) return absl::OkStatus();
+  return CheckLocal(metrics, "metrics_listen");
+}
+
+int ThreadsOf(const ServerOptions& options) {
+  if (options.threads > 0) return options.threads;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(
+    std::unique_ptr<memory::Store> store, const ServerOptions& options,
+    const base::Clock* clock) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  ASSIGN_OR_RETURN(auto memory, memory::Memory::Open(std::move(store), clock));
+  std::unique_ptr<Server> server(new Server(std::move(memory), options, clock));
+  RETURN_IF_ERROR(server->ServeMetrics());
+  RETURN_IF_ERROR(server->Listen());
+  return server;
+}
+
+Server::Server(std::unique_ptr<memory::Memory> memory,
+               const ServerOptions& options, const base::Clock* clock)
+    : options_(options),
+      memory_(std::move(memory)),
+      executor_({.threads = ThreadsOf(options),
+                 .queue_tasks = static_cast<size_t>(options.queue),
+                 .on_thread_start = UseOneLibraryThread}),
+      metrics_([this] {
+        const memory::Memory::Counts counts = memory_->Count();
+        return Metrics::Levels{.queue_depth = executor_.queued(),
+                               .sessions = counts.sessions,
+                               .open_sessions = counts.open_sessions};
+      }),
+      door_(&executor_, &metrics_, clock),
+      service_(memory_.get(), &door_, &metrics_, clock) {}
+
+Server::~Server() { Drain(); }
+
+absl::Status Server::ServeMetrics() {
+  if (options_.metrics_listen.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(
+      const auto address,
+      ParseListenAddress(options_.metrics_listen, "metrics_listen"));
+  ASSIGN_OR_RETURN(const int port, metrics_.Expose(options_.metrics_listen));
+  metrics_address_ = address.ToString(port);
+  return absl::OkStatus();
+}
+
+absl::Status Server::Listen() {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+  builder.SetMaxSendMessageSize(kMessageBytesMax);
+  builder.AddChannelArgument(
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+      kPingIntervalMinMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Else a second server on the same port would silently take half the calls.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Sized before the builder keeps pointers into it.
+  std::vector<int> ports(options_.listen.size(), 0);
+  for (size_t i = 0; i < ports.size(); ++i) {
+    builder.AddListeningPort(options_.listen[i],
+                             grpc::InsecureServerCredentials(), &ports[i]);
+  }
+  builder.RegisterService(&service_);
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) {
+    return base::Error(
+        absl::StatusCode::kFailedPrecondition,
+        absl::StrCat("cannot listen on ", absl::StrJoin(options_.listen, ", "),
+                     "; is another server there?"),
+        {.reason = "ADDRESS_IN_USE",
+         .field = "listen",
+         .metadata = {},
+         .retry_after = {}});
+  }
+  for (size_t i = 0; i < ports.size(); ++i) {
+    ASSIGN_OR_RETURN(const auto address,
+                     ParseListenAddress(options_.listen[i], "listen"));
+    addresses_.push_back(address.ToString(ports[i]));
+  }
+  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
+  health->SetServingStatus(true);
+  health->SetServingStatus(v1::MemoryService::service_full_name(), true);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  arguments.SetMaxSendMessageSize(kMessageBytesMax);
+  return server_->InProcessChannel(arguments);
+}
+
+void Server::Drain() {
+  base::MutexLock lock(&drain_mutex_);
+  if (drained_) return;
+  drained_ = true;
+  if (server_ == nullptr) return;  // Never listened.
+  server_->GetHealthCheckService()->SetServingStatus(false);
+  service_.Drain();
+  const auto deadline = std::chrono::system_clock::now() + options_.drain;
+  // gRPC's own shutdown would wait for calls that never end, as a health watch;
+  // only our work is worth waiting for.
+  std::promise<void> finished;
+  std::thread finish([this, &finished] {
+    executor_.Stop();
+    finished.set_value();
+  });
+  finished.get_future().wait_until(deadline);
+  // Work that still runs sees its call cancelled and gives up.
+  server_->Shutdown(std::chrono::system_clock::now() + kFlush);
+  server_->Wait();
+  finish.join();
+}
+
+}  // namespace mneme::service

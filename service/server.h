@@ -1,0 +1,92 @@
+// service/server.h: a running server: memory, threads, and a door to the world.
+
+#ifndef MNEME_SERVICE_SERVER_H_
+#define MNEME_SERVICE_SERVER_H_
+
+#include <grpcpp/channel.h>
+#include <grpcpp/server.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "memory/memory.h"
+#include "memory/store.h"
+#include "service/door.h"
+#include "service/executor.h"
+#include "service/memory_service.h"
+#include "service/metrics.h"
+
+namespace mneme::service {
+
+struct ServerOptions {
+  // ListenAddress's forms. None: reached through InProcessChannel only.
+  std::vector<std::string> listen = {};
+  // "host:port" of the metrics. Empty: not served.
+  std::string metrics_listen = "";
+  // Allows addresses that other machines can reach.
+  bool allow_remote = false;
+  // Threads that work; 0: one for each processor.
+  int threads = 0;
+  // Requests that may wait for a thread.
+  int queue = 1024;
+  // What Drain gives to requests that are under way.
+  std::chrono::milliseconds drain = std::chrono::seconds(8);
+};
+
+// Threads:  any.
+class Server {
+ public:
+  // Opens the memory in `store`, then listens: who can connect is served, and
+  // grpc.health.v1 says SERVING.
+  // Errors:   INVALID_ARGUMENT for options out of range; FAILED_PRECONDITION
+  //           NOT_LOOPBACK, ADDRESS_IN_USE; those of Memory::Open.
+  // Lifetime: `clock` outlives the server.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      std::unique_ptr<memory::Store> store, const ServerOptions& options,
+      const base::Clock* clock);
+  // Drains.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Where it listens, in the order of the options, with the ports bound.
+  const std::vector<std::string>& addresses() const { return addresses_; }
+  // Empty when no metrics are served.
+  const std::string& metrics_address() const { return metrics_address_; }
+
+  // A channel that needs no network, good while the server is.
+  std::shared_ptr<grpc::Channel> InProcessChannel();
+
+  // Health says NOT_SERVING, new calls get UNAVAILABLE DRAINING, streams end
+  // after their step; calls under way finish, or are cancelled after
+  // `options.drain`; then the ports are closed. Returns when all that is done.
+  // Again: nothing.
+  void Drain();
+
+ private:
+  Server(std::unique_ptr<memory::Memory> memory, const ServerOptions& options,
+         const base::Clock* clock);
+  absl::Status Listen();
+  absl::Status ServeMetrics();
+
+  const ServerOptions options_;
+  const std::unique_ptr<memory::Memory> memory_;
+  Executor executor_;
+  Metrics metrics_;
+  Door door_;
+  MemoryService service_;
+  std::vector<std::string> addresses_;
+  std::string metrics_address_;
+  std::unique_ptr<grpc::Server> server_;
+  base::Mutex drain_mutex_;
+  bool drained_ ABSL_GUARDED_BY(drain_mutex_) = false;
+};
+
+}  // namespace mneme::service
+
+#endif  // MNEME_SERVICE_SERVER_H_

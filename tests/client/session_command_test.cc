@@ -1,0 +1,143 @@
+#include "client/session_command.h"
+
+#include <nlohmann/json.hpp>
+
+#include "gmock/gmock.h"
+#include "tests/client/command_line.h"
+#include "tests/client/temporary_dir.h"
+
+namespace mneme::client {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::FakeMemory;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::Ran;
+using testing::RunOn;
+using testing::TemporaryDir;
+
+class SessionCommand : public ::testing::Test {
+ protected:
+  FakeMemory fake_;
+};
+
+std::string Name(const std::string& session) {
+  return "namespaces/default/sessions/" + session;
+}
+
+TEST_F(SessionCommand, SessionsTurnsEveryPage) {
+  for (const char* session : {"a", "b", "c", "d", "e"}) {
+    fake_.AddSession(Name(session));
+  }
+  fake_.AddSession("namespaces/team/sessions/z");
+  const Ran ran = RunOn(fake_, {"sessions", "-o", "json"});
+  EXPECT_EQ(ran.code, kExitOk) << ran.err;
+  EXPECT_EQ(nlohmann::json::parse(ran.out)["sessions"].size(), 5);
+  EXPECT_THAT(fake_.calls,
+              ElementsAre("ListSessions", "ListSessions", "ListSessions"));
+  EXPECT_THAT(RunOn(fake_, {"sessions", "team"}).out, HasSubstr("team/z"));
+  EXPECT_THAT(RunOn(fake_, {"sessions", "none"}).err,
+              HasSubstr("no sessions in namespaces/none"));
+}
+
+TEST_F(SessionCommand, ShowDescribesOrSaysThatThereIsNone) {
+  fake_.AddSession(Name("s1")).set_entries(42);
+  EXPECT_THAT(RunOn(fake_, {"show", "s1"}).out, HasSubstr("42"));
+  const Ran ran = RunOn(fake_, {"show", "s2"});
+  EXPECT_EQ(ran.code, kExitNotFound);
+  EXPECT_EQ(ran.err, "mneme: no session namespaces/default/sessions/s2\n");
+}
+
+TEST_F(SessionCommand, StatsWithoutASessionAreTheServers) {
+  fake_.stats_response.mutable_server()->set_kernel_target("AVX2");
+  const Ran ran = RunOn(fake_, {"stats"});
+  EXPECT_EQ(ran.code, kExitOk) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("AVX2"));
+}
+
+TEST_F(SessionCommand, CreateTakesAProfileByNameOrFile) {
+  const TemporaryDir dir;
+  EXPECT_EQ(RunOn(fake_, {"create", "s1"}).code, kExitOk);
+  EXPECT_EQ(fake_.create_request.profile_name(), "text");
+  const std::string file =
+      dir.Write("p.json", R"({"key_dim": 64, "knn": {"top_k": 8}})");
+  EXPECT_EQ(RunOn(fake_, {"create", "s2", "--profile-file", file}).code,
+            kExitOk);
+  EXPECT_EQ(fake_.create_request.profile().knn().top_k(), 8);
+  const Ran typo = RunOn(fake_, {"create", "s3", "--profile-file",
+                                 dir.Write("bad.json", R"({"keydim": 64})")});
+  EXPECT_EQ(typo.code, kExitUsage);
+  EXPECT_THAT(typo.err, HasSubstr("keydim"));
+  EXPECT_EQ(RunOn(fake_,
+                  {"create", "s3", "--profile-file", file, "--profile", "text"})
+                .code,
+            kExitUsage);
+}
+
+TEST_F(SessionCommand, ForgetNeedsExactlyOneTarget) {
+  fake_.AddSession(Name("s1"));
+  EXPECT_EQ(RunOn(fake_, {"forget", "s1"}).code, kExitUsage);
+  EXPECT_EQ(
+      RunOn(fake_, {"forget", "s1", "--entry", "1", "--source", "a"}).code,
+      kExitUsage);
+  EXPECT_THAT(fake_.calls, IsEmpty());
+  const Ran ran = RunOn(fake_, {"forget", "s1", "--entry", "0"});
+  EXPECT_EQ(ran.code, kExitOk) << ran.err;
+  EXPECT_EQ(ran.out, "forgot 2 entries, 7 tokens\n");
+  EXPECT_EQ(fake_.forget_request.target_case(), v1::ForgetRequest::kEntry);
+  RunOn(fake_, {"forget", "s1", "--source", "a"});
+  EXPECT_EQ(fake_.forget_request.source(), "a");
+}
+
+TEST_F(SessionCommand, ForgetOnADryRunForgetsNothing) {
+  fake_.AddSession(Name("s1"));
+  const Ran ran =
+      RunOn(fake_, {"forget", "s1", "--source", "a.txt", "--dry-run"});
+  EXPECT_EQ(ran.code, kExitOk) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("would forget every entry of source"));
+  EXPECT_THAT(fake_.calls, ElementsAre("GetSession"));
+  EXPECT_EQ(RunOn(fake_, {"forget", "s2", "--entry", "1", "--dry-run"}).code,
+            kExitNotFound);
+}
+
+TEST_F(SessionCommand, DeleteAsksForYes) {
+  fake_.AddSession(Name("s1")).set_entries(3);
+  const Ran asked = RunOn(fake_, {"delete", "s1"});
+  EXPECT_EQ(asked.code, kExitUsage);
+  EXPECT_THAT(asked.err, HasSubstr("3 entries"));
+  EXPECT_EQ(fake_.sessions.size(), 1);
+  EXPECT_EQ(RunOn(fake_, {"delete", "s1", "--yes"}).code, kExitOk);
+  EXPECT_THAT(fake_.sessions, IsEmpty());
+}
+
+TEST_F(SessionCommand, VerifySaysWhetherASessionIsClean) {
+  fake_.AddSession(Name("s1"));
+  fake_.verify_response.set_clean(true);
+  const Ran clean = RunOn(fake_, {"verify", "s1"});
+  EXPECT_EQ(clean.code, kExitOk) << clean.err;
+  EXPECT_EQ(clean.out, "s1: clean\n");
+  fake_.verify_response.set_clean(false);
+  const Ran dirty = RunOn(fake_, {"verify", "s1", "-o", "json"});
+  EXPECT_EQ(dirty.code, kExitNotClean);
+  const auto json = nlohmann::json::parse(dirty.out);
+  EXPECT_EQ(json["session"], Name("s1"));
+  EXPECT_EQ(json["clean"], false);
+  EXPECT_EQ(RunOn(fake_, {"verify"}).code, kExitUsage);
+}
+
+TEST_F(SessionCommand, VerifyAllGoesOnAfterADamagedSession) {
+  fake_.AddSession(Name("a"));
+  fake_.AddSession(Name("b"));
+  fake_.verify_response.set_clean(true);
+  fake_.failures = {absl::OkStatus(), absl::DataLossError("bad checksum")};
+  const Ran ran = RunOn(fake_, {"verify", "--all"});
+  EXPECT_EQ(ran.code, kExitNotClean);
+  EXPECT_THAT(ran.out, HasSubstr("a: NOT CLEAN"));
+  EXPECT_THAT(ran.out, HasSubstr("bad checksum"));
+  EXPECT_THAT(ran.out, HasSubstr("b: clean"));
+  EXPECT_THAT(ran.out, HasSubstr("2 sessions, NOT ALL CLEAN"));
+}
+
+}  // namespace
+}  // namespace mneme::client

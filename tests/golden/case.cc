@@ -1,0 +1,171 @@
+#include "tests/golden/case.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "client/safetensors.h"
+
+namespace mneme::golden {
+namespace {
+
+using nlohmann::json;
+
+absl::Status Bad(const std::string& what) {
+  return absl::InvalidArgumentError(what);
+}
+
+template <typename T>
+std::vector<double> Decode(const std::string& data) {
+  std::vector<double> values(data.size() / sizeof(T));
+  for (size_t i = 0; i < values.size(); ++i) {
+    T value;
+    std::memcpy(&value, data.data() + i * sizeof(T), sizeof(T));
+    values[i] = static_cast<double>(value);
+  }
+  return values;
+}
+
+absl::StatusOr<Array> Decoded(const std::string& name,
+                              const client::NamedTensor& tensor) {
+  Array array{tensor.shape, {}};
+  if (tensor.dtype == "F32") {
+    array.values = Decode<float>(tensor.data);
+  } else if (tensor.dtype == "F64") {
+    array.values = Decode<double>(tensor.data);
+  } else if (tensor.dtype == "I64") {
+    array.values = Decode<int64_t>(tensor.data);
+    for (const double value : array.values) {
+      if (std::abs(value) > 0x1p53) {
+        return Bad(absl::StrCat(name, " holds an integer beyond 2^53"));
+      }
+    }
+  } else {
+    return Bad(absl::StrCat(name, " has data type ", tensor.dtype,
+                            "; expected F32, F64 or I64"));
+  }
+  return array;
+}
+
+// The JSON document that metadata holds under `key`.
+absl::StatusOr<json> MetadataJson(const client::Safetensors& file,
+                                  const std::string& key) {
+  const auto found = file.metadata.find(key);
+  if (found == file.metadata.end()) return Bad("no metadata " + key);
+  json value = json::parse(found->second, nullptr, /*allow_exceptions=*/false);
+  if (value.is_discarded()) return Bad("metadata " + key + " is not JSON");
+  return value;
+}
+
+absl::StatusOr<Tolerance> ParseTolerance(const std::string& output,
+                                         const json& all) {
+  const absl::Status bad = Bad("no tolerance for " + output);
+  if (!all.is_object() || !all.contains(output)) return bad;
+  const json& value = all[output];
+  if (!value.is_object()) return bad;
+  Tolerance tolerance;
+  if (value.contains("exact")) {
+    if (value["exact"] != true) return bad;
+    tolerance.exact = true;
+    return tolerance;
+  }
+  if (!value.contains("atol") || !value["atol"].is_number() ||
+      !value.contains("rtol") || !value["rtol"].is_number()) {
+    return bad;
+  }
+  tolerance.atol = value["atol"].get<double>();
+  tolerance.rtol = value["rtol"].get<double>();
+  return tolerance;
+}
+
+}  // namespace
+
+absl::StatusOr<Case> Case::Load(const std::string& path) {
+  ASSIGN_OR_RETURN(const client::Safetensors file,
+                   client::ReadSafetensors(path));
+  Case c;
+  for (const auto& [name, tensor] : file.tensors) {
+    ASSIGN_OR_RETURN(c.tensors_[name], Decoded(name, tensor));
+  }
+  ASSIGN_OR_RETURN(c.params_, MetadataJson(file, "params"));
+  if (!c.params_.is_object()) return Bad("params is not an object");
+  ASSIGN_OR_RETURN(const json outputs, MetadataJson(file, "outputs"));
+  ASSIGN_OR_RETURN(const json tolerances, MetadataJson(file, "tolerance"));
+  if (!outputs.is_array()) return Bad("outputs is not a list");
+  for (const json& output : outputs) {
+    if (!output.is_string()) return Bad("outputs is not a list of names");
+    const auto name = output.get<std::string>();
+    if (absl::EndsWith(name, "_ref32")) continue;
+    if (!c.tensors_.contains(name)) return Bad("no expected output " + name);
+    c.outputs_.push_back(name);
+    ASSIGN_OR_RETURN(c.tolerances_[name], ParseTolerance(name, tolerances));
+  }
+  if (c.outputs_.empty()) return Bad("lists no output to compare");
+  return c;
+}
+
+absl::StatusOr<Array> Case::Tensor(const std::string& name) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) return Bad("no tensor " + name);
+  return found->second;
+}
+
+absl::StatusOr<Array> Case::Tensor(const std::string& name, size_t rank) const {
+  ASSIGN_OR_RETURN(Array array, Tensor(name));
+  if (array.shape.size() != rank) {
+    return Bad(absl::StrCat(name, " has shape [",
+                            absl::StrJoin(array.shape, ","), "]; expected ",
+                            rank, " dimensions"));
+  }
+  return array;
+}
+
+absl::StatusOr<std::optional<double>> Case::Number(
+    const std::string& name) const {
+  const auto found = params_.find(name);
+  if (found == params_.end() || found->is_null()) return std::nullopt;
+  if (!found->is_number()) return Bad("param " + name + " is not a number");
+  return found->get<double>();
+}
+
+absl::StatusOr<std::string> Case::Text(const std::string& name) const {
+  const auto found = params_.find(name);
+  if (found == params_.end() || found->is_null()) return "";
+  if (!found->is_string()) return Bad("param " + name + " is not a string");
+  return found->get<std::string>();
+}
+
+absl::StatusOr<bool> Case::Flag(const std::string& name) const {
+  const auto found = params_.find(name);
+  if (found == params_.end() || found->is_null()) return false;
+  if (!found->is_boolean()) return Bad("param " + name + " is not a boolean");
+  return found->get<bool>();
+}
+
+bool Case::Wants(const std::string& output) const {
+  return std::find(outputs_.begin(), outputs_.end(), output) != outputs_.end();
+}
+
+absl::StatusOr<Heads> ReadHeads(const Case& c) {
+  ASSIGN_OR_RETURN(const Array q, c.Tensor("q", 3));
+  ASSIGN_OR_RETURN(const Array k, c.Tensor("k", 3));
+  ASSIGN_OR_RETURN(const Array v, c.Tensor("v", 3));
+  const bool fit = !q.values.empty() && !k.values.empty() &&
+                   !v.values.empty() && q.shape[2] == k.shape[2] &&
+                   k.shape[0] == v.shape[0] && k.shape[1] == v.shape[1] &&
+                   q.shape[0] % k.shape[0] == 0;
+  if (!fit) {
+    return Bad(absl::StrCat("q [", absl::StrJoin(q.shape, ","), "], k [",
+                            absl::StrJoin(k.shape, ","), "] and v [",
+                            absl::StrJoin(v.shape, ","), "] do not fit"));
+  }
+  return Heads{q.shape[0], k.shape[0], q.shape[1], k.shape[1], q.shape[2],
+               v.shape[2], q.Floats(), k.Floats(), v.Floats()};
+}
+
+}  // namespace mneme::golden

@@ -1,0 +1,234 @@
+#include "memory/profile.h"
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "gtest/gtest.h"
+#include "tests/memory/fixture.h"
+
+namespace mneme::memory {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+Profile WindowOnly() {
+  Profile profile;
+  profile.key_dim = 4;
+  profile.window = WindowTier{.tokens = 8};
+  return profile;
+}
+
+TEST(Profile, AbsentSettingsGetTheirDefaults) {
+  const auto complete = Complete(WindowOnly());
+  ASSERT_TRUE(complete.ok()) << complete.status();
+  EXPECT_EQ(complete->name, "custom");
+  EXPECT_EQ(complete->layers, 1u);
+  EXPECT_EQ(complete->kv_heads, 1u);
+  EXPECT_EQ(complete->query_heads, 1u);
+  EXPECT_EQ(complete->value_dim, 4u);
+  EXPECT_EQ(complete->logit_scale, 0.5);
+  EXPECT_EQ(complete->position.rotary_dim, 4);
+}
+
+TEST(Profile, CompletingTwiceChangesNothing) {
+  for (const Profile& profile :
+       {SmallProfile(), ProfileByName("text").value(),
+        Complete(WindowOnly()).value()}) {
+    EXPECT_EQ(Complete(profile).value(), profile);
+  }
+}
+
+using Spoil = std::function<void(Profile&)>;
+
+TEST(Profile, EveryRuleIsRefusedWithTheNameOfItsField) {
+  const std::vector<std::pair<std::string, Spoil>> rules = {
+      {"profile.name", [](Profile& p) { p.name = "Upper"; }},
+      {"profile.name", [](Profile& p) { p.name = std::string(64, 'x'); }},
+      {"profile.name", [](Profile& p) { p.name = std::string("a\0", 2); }},
+      {"profile.layers", [](Profile& p) { p.layers = kLayersMax + 1; }},
+      {"profile.kv_heads",
+       [](Profile& p) { p.kv_heads = p.query_heads = kHeadsMax + 1; }},
+      {"profile.query_heads", [](Profile& p) { p.query_heads = 1025; }},
+      {"profile.query_heads", [](Profile& p) { p.query_heads = 3; }},
+      {"profile.key_dim", [](Profile& p) { p.key_dim = 0; }},
+      {"profile.key_dim", [](Profile& p) { p.key_dim = kHeadDimMax + 1; }},
+      {"profile.value_dim", [](Profile& p) { p.value_dim = kHeadDimMax + 1; }},
+      {"profile",
+       [](Profile& p) {
+         p.layers = kLayersMax;
+         p.kv_heads = p.query_heads = 256;
+         p.key_dim = p.value_dim = kHeadDimMax;
+       }},
+      {"profile.logit_scale", [](Profile& p) { p.logit_scale = -1; }},
+      {"profile.logit_scale", [](Profile& p) { p.logit_scale = kNan; }},
+      {"profile.logit_scale", [](Profile& p) { p.logit_scale = kInfinity; }},
+      {"profile.sink_tokens",
+       [](Profile& p) { p.sink_tokens = kSinkTokensMax + 1; }},
+      {"profile.window.tokens", [](Profile& p) { p.window->tokens = 0; }},
+      {"profile.window.tokens",
+       [](Profile& p) { p.window->tokens = kTierTokensMax + 1; }},
+      {"profile.window.tokens",
+       [](Profile& p) { p.window->policy = WindowPolicy::kSegment; }},
+      {"profile.window.policy",
+       [](Profile& p) {
+         p.window = WindowTier{.policy = WindowPolicy::kSegment};
+         p.compressive.reset();
+       }},
+      {"profile.knn.top_k", [](Profile& p) { p.knn->top_k = kTopKMax + 1; }},
+      {"profile.knn.distance", [](Profile& p) { p.knn->distance = 1; }},
+      {"profile.knn.distance",
+       [](Profile& p) {
+         p.knn->policy = PositionPolicy::kConst;
+         p.knn->distance = -1;
+       }},
+      {"profile.knn.distance",
+       [](Profile& p) {
+         p.knn->policy = PositionPolicy::kConst;
+         p.knn->distance = kPositionMax + 1;
+       }},
+      {"profile.compressive.segment_tokens",
+       [](Profile& p) { p.compressive->segment_tokens = 0; }},
+      {"profile.compressive.segment_tokens",
+       [](Profile& p) { p.compressive->segment_tokens = kTierTokensMax + 1; }},
+      {"profile.compressive.gate_logits",
+       [](Profile& p) { p.compressive->gate_logits.clear(); }},
+      {"profile.compressive.gate_logits",
+       [](Profile& p) { p.compressive->gate_logits.assign(5, 0); }},
+      {"profile.compressive.gate_logits",
+       [](Profile& p) {
+         p.compressive->gate_logits = {std::numeric_limits<float>::infinity()};
+       }},
+      {"profile",
+       [](Profile& p) {
+         p.window.reset();
+         p.knn.reset();
+         p.compressive.reset();
+       }},
+      {"profile.text_encoder", [](Profile& p) { p.text_encoder = "other"; }},
+      {"profile",
+       [](Profile& p) { p.text_encoder = "hash-words-ngrams-128"; }},
+      {"position.theta",
+       [](Profile& p) {
+         p.position.family = attention::PositionFamily::kRope;
+         p.position.theta = 1;
+       }},
+      {"position.rotary_dim",
+       [](Profile& p) {
+         p.position.family = attention::PositionFamily::kRope;
+         p.position.rotary_dim = 3;
+       }},
+      {"position.yarn.original_length", [](Profile& p) {
+         p.position.family = attention::PositionFamily::kYarn;
+       }}};
+  for (const auto& [field, spoil] : rules) {
+    Profile profile = SmallProfile();
+    spoil(profile);
+    const auto refused = Complete(profile);
+    ASSERT_FALSE(refused.ok()) << field;
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(FieldOf(refused.status()), field) << refused.status();
+    EXPECT_NE(refused.status().message().find("expected"), std::string::npos)
+        << refused.status();
+  }
+}
+
+TEST(Profile, TheLimitsThemselvesAreAllowed) {
+  Profile profile = SmallProfile();
+  profile.sink_tokens = kSinkTokensMax;
+  profile.window->tokens = kTierTokensMax;
+  profile.knn->top_k = kTopKMax;
+  profile.knn->policy = PositionPolicy::kConst;
+  profile.knn->distance = kPositionMax;
+  profile.compressive->segment_tokens = kTierTokensMax;
+  profile.compressive->gate_logits.assign(8, 3);  // Layers times query heads.
+  EXPECT_TRUE(Complete(profile).ok());
+  profile.compressive->gate_logits.assign(4, 3);  // Query heads.
+  EXPECT_TRUE(Complete(profile).ok());
+}
+
+TEST(Profile, TheGateIsTheWeightOnMemoryOfItsHead) {
+  Profile profile = SmallProfile();
+  const auto sigmoid = [](float x) { return 1.0F / (1.0F + std::exp(-x)); };
+  EXPECT_EQ(profile.Gate(1, 3), sigmoid(-1));
+  profile.compressive->gate_logits = {0, 1, 2, 3};
+  EXPECT_EQ(profile.Gate(1, 3), sigmoid(3));
+  profile.compressive->gate_logits = {0, 1, 2, 3, 4, 5, 6, 7};
+  EXPECT_EQ(profile.Gate(0, 3), sigmoid(3));
+  EXPECT_EQ(profile.Gate(1, 2), sigmoid(6));
+}
+
+std::vector<Profile> Various() {
+  std::vector<Profile> profiles = {SmallProfile(),
+                                   ProfileByName("text").value(),
+                                   Complete(WindowOnly()).value()};
+  Profile yarn = SmallProfile();
+  yarn.dtype = attention::DType::kBF16;
+  yarn.position = {.family = attention::PositionFamily::kYarn,
+                   .layout = attention::RotaryLayout::kInterleaved,
+                   .theta = 500000,
+                   .rotary_dim = 6,
+                   .yarn = {.factor = 8,
+                            .original_length = 4096,
+                            .attention_factor = 1.5}};
+  yarn.window = WindowTier{.policy = WindowPolicy::kSegment};
+  yarn.knn = KnnTier{
+      .top_k = 3, .policy = PositionPolicy::kConst, .distance = 1 << 20};
+  yarn.compressive->gate_logits = {1, 2, 3, 4};
+  yarn.compressive->empty_memory = attention::EmptyMemory::kStrict;
+  profiles.push_back(Complete(yarn).value());
+  return profiles;
+}
+
+TEST(Profile, DecodesToWhatWasEncoded) {
+  for (const Profile& profile : Various()) {
+    const auto decoded = DecodeProfile(EncodeProfile(profile));
+    ASSERT_TRUE(decoded.ok()) << decoded.status();
+    EXPECT_EQ(*decoded, profile);
+  }
+}
+
+TEST(Profile, CutAtAnyByteIsDataLoss) {
+  for (const Profile& profile : Various()) {
+    const std::string bytes = EncodeProfile(profile);
+    for (size_t size = 0; size < bytes.size(); ++size) {
+      const auto decoded = DecodeProfile(bytes.substr(0, size));
+      ASSERT_FALSE(decoded.ok()) << size;
+      EXPECT_EQ(decoded.status().code(), absl::StatusCode::kDataLoss);
+    }
+    EXPECT_FALSE(DecodeProfile(bytes + '\0').ok());
+  }
+}
+
+// A flipped bit may give another sound profile, but never one that would not
+// pass the checks, and never a crash.
+TEST(Profile, AnyFlippedBitGivesASoundProfileOrDataLoss) {
+  for (const Profile& profile : Various()) {
+    const std::string bytes = EncodeProfile(profile);
+    for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+      std::string damaged = bytes;
+      damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ 1 << bit % 8);
+      const auto decoded = DecodeProfile(damaged);
+      if (decoded.ok()) {
+        EXPECT_TRUE(Complete(*decoded).ok());
+      } else {
+        EXPECT_EQ(decoded.status().code(), absl::StatusCode::kDataLoss);
+      }
+    }
+  }
+}
+
+TEST(Profile, AnUnknownNameListsTheKnownOnes) {
+  const auto unknown = ProfileByName("no such");
+  EXPECT_EQ(unknown.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReasonOf(unknown.status()), "PROFILE_NOT_FOUND");
+  EXPECT_NE(unknown.status().message().find("text"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace mneme::memory
