@@ -333,6 +333,8 @@ void ToDouble(const float* in, size_t count, double* out) {
   for (; i < count; ++i) out[i] += in[i];
 }
 
+const char* Target() { return hwy::TargetName(HWY_TARGET); }
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace mneme::attention
@@ -349,6 +351,7 @@ HWY_EXPORT(Phi);
 HWY_EXPORT(Weighted);
 HWY_EXPORT(WeightedEach);
 HWY_EXPORT(ToDouble);
+HWY_EXPORT(Target);
 
 }  // namespace
 
@@ -381,6 +384,8 @@ void AddWeightedRowsEach(const float* weights, size_t output_step,
   HWY_DYNAMIC_DISPATCH(WeightedEach)
   (weights, output_step, row_step, rows, row_count, dim, out, output_count);
 }
+
+std::string_view KernelTarget() { return HWY_DYNAMIC_DISPATCH(Target)(); }
 
 void AddToDouble(const float* in, size_t count, double* out) {
   HWY_DYNAMIC_DISPATCH(ToDouble)(in, count, out);

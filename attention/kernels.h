@@ -7,8 +7,12 @@
 #define MNEME_ATTENTION_KERNELS_H_
 
 #include <cstddef>
+#include <string_view>
 
 namespace mneme::attention {
+
+// The instruction set that the kernels use on this processor, e.g. "AVX2".
+std::string_view KernelTarget();
 
 // Every query by every key.
 // Shapes:   queries [query_count, dim]; keys [key_count, dim];

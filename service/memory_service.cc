@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "attention/kernels.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "service/convert.h"
@@ -337,6 +338,7 @@ void MemoryService::SetServerStats(v1::ServerStats* stats) const {
   stats->set_open_sessions(counts.open_sessions);
   stats->set_disk_bytes(counts.disk_bytes);
   stats->set_resident_bytes(ResidentBytes());
+  stats->set_kernel_target(std::string(attention::KernelTarget()));
   stats->set_uptime_seconds(
       std::chrono::duration<double>(clock_->Ticks() - started_).count());
 }
