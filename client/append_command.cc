@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "client/client.h"
 #include "client/document.h"
 #include "client/input_file.h"
@@ -18,7 +19,6 @@
 #include "client/safetensors.h"
 #include "client/timestamp.h"
 #include "client/token_rows.h"
-#include "client/utf8.h"
 
 namespace mneme::client {
 namespace {
@@ -149,11 +149,12 @@ class Report {
 
 absl::StatusOr<int> AppendText(const AppendOptions& options, Context& context) {
   const std::string& text = *options.text;
-  if (const auto bad = FirstInvalidUtf8(text)) {
+  if (const auto bad = base::FirstInvalidUtf8(text)) {
     return base::InvalidField(
         "--text", absl::StrCat("invalid UTF-8 at byte ", *bad), "UTF-8");
   }
-  if (IsBlank(text)) return base::InvalidField("--text", "no words", "words");
+  if (base::IsBlank(text))
+    return base::InvalidField("--text", "no words", "words");
   const std::string session = SessionName(options.session);
   ASSIGN_OR_RETURN(Client * client, context.Open());
   ASSIGN_OR_RETURN(const bool created, EnsureSession(*client, session));

@@ -294,7 +294,7 @@ Examples:
   command->add_option("--source", options->source,
                       "Every entry of this source");
   command->add_flag("--dry-run", options->dry_run,
-                    "Say what would be asked of the server, and stop");
+                    "Count what would go, and let it stay");
   command->callback([=, &line] {
     line.run = [options](Context& context) {
       return RunForget(*options, context);

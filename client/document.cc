@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "client/request_id.h"
 #include "client/timestamp.h"
-#include "client/utf8.h"
 
 namespace mneme::client {
 namespace {
@@ -54,7 +54,7 @@ bool IsBlankLineBefore(std::string_view text, size_t end) {
 }
 
 Cut CutAt(std::string_view text, size_t place) {
-  if (!IsCodePointBoundary(text, place)) return kNowhere;
+  if (!base::IsCodePointBoundary(text, place)) return kNowhere;
   const char last = text[place - 1];
   if (IsLineBreak(text, place - 1)) {
     return IsBlankLineBefore(text, place) ? kBlankLine : kLine;
@@ -104,11 +104,11 @@ std::vector<std::pair<size_t, size_t>> CutParts(std::string_view text) {
 absl::StatusOr<DocumentResult> AppendDocument(
     Client& client, const Document& document, std::string_view text,
     const std::function<bool(const DocumentProgress&)>& progress) {
-  if (const auto bad = FirstInvalidUtf8(text)) {
+  if (const auto bad = base::FirstInvalidUtf8(text)) {
     return base::InvalidField(
         "text", absl::StrCat("invalid UTF-8 at byte ", *bad), "UTF-8");
   }
-  if (IsBlank(text)) {
+  if (base::IsBlank(text)) {
     return base::InvalidField(
         "text", text.empty() ? "nothing" : "only white space", "words");
   }
@@ -127,7 +127,8 @@ absl::StatusOr<DocumentResult> AppendDocument(
   DocumentResult result;
   for (const auto& [begin, end] : CutParts(text)) {
     const std::string_view words = text.substr(begin, end - begin);
-    if (IsBlank(words)) continue;  // Nothing to remember; places stay right.
+    if (base::IsBlank(words))
+      continue;  // Nothing to remember; places stay right.
     request.set_request_id(
         PartRequestId(document.session, document.source, begin, words));
     entry.set_text(words.data(), words.size());

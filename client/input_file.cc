@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "client/utf8.h"
+#include "base/utf8.h"
 
 namespace mneme::client {
 namespace {
@@ -70,11 +70,12 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
   if (const size_t nul = text.find('\0'); nul != std::string::npos) {
     return NotText(path, absl::StrCat("not a text file: NUL at byte ", nul));
   }
-  if (const auto bad = FirstInvalidUtf8(text)) {
+  if (const auto bad = base::FirstInvalidUtf8(text)) {
     return NotText(
         path, absl::StrCat("not a text file: invalid UTF-8 at byte ", *bad));
   }
-  if (IsBlank(text)) return NotText(path, "the file holds only white space");
+  if (base::IsBlank(text))
+    return NotText(path, "the file holds only white space");
   return text;
 }
 

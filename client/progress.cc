@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/utf8.h"
 #include "client/units.h"
-#include "client/utf8.h"
 
 namespace mneme::client {
 namespace {
@@ -20,7 +20,7 @@ constexpr size_t kLabelBytesMax = 24;
 std::string Fitting(const std::string& label) {
   if (label.size() <= kLabelBytesMax) return label;
   size_t begin = label.size() - kLabelBytesMax;
-  while (!IsCodePointBoundary(label, begin)) ++begin;
+  while (!base::IsCodePointBoundary(label, begin)) ++begin;
   return "…" + label.substr(begin);
 }
 

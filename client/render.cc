@@ -7,9 +7,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "base/utf8.h"
 #include "client/timestamp.h"
 #include "client/units.h"
-#include "client/utf8.h"
 
 namespace mneme::client {
 namespace {
@@ -84,8 +84,8 @@ std::string Highlighted(const v1::Passage& passage, bool color) {
   for (const v1::ByteSpan& match : passage.matches()) {
     const bool fits = match.begin() >= done && match.begin() < match.end() &&
                       match.end() <= text.size() &&
-                      IsCodePointBoundary(text, match.begin()) &&
-                      IsCodePointBoundary(text, match.end());
+                      base::IsCodePointBoundary(text, match.begin()) &&
+                      base::IsCodePointBoundary(text, match.end());
     if (!fits) continue;
     shown += Printable(text.substr(done, match.begin() - done));
     shown += kBold;

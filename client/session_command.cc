@@ -71,12 +71,6 @@ absl::StatusOr<v1::VerifyResponse> Verify(Client& client,
   return damaged;
 }
 
-std::string TargetText(const ForgetOptions& options) {
-  return options.entry ? absl::StrCat("entry ", *options.entry)
-                       : absl::StrCat("every entry of source \"",
-                                      Printable(*options.source), "\"");
-}
-
 }  // namespace
 
 absl::StatusOr<int> RunCreate(const CreateOptions& options, Context& context) {
@@ -152,28 +146,15 @@ absl::StatusOr<int> RunForget(const ForgetOptions& options, Context& context) {
   request.set_session(SessionName(options.session));
   if (options.entry) request.set_entry(*options.entry);
   if (options.source) request.set_source(*options.source);
+  request.set_dry_run(options.dry_run);
   ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
-  if (options.dry_run) {
-    ASSIGN_OR_RETURN(const v1::Session session,
-                     client->GetSession(request.session()));
-    if (context.json()) {
-      nlohmann::ordered_json plan = {{"dry_run", true}};
-      plan["request"] = nlohmann::ordered_json::parse(ToJson(request));
-      context.out() << plan.dump() << std::endl;
-    } else {
-      context.out() << "would forget " << TargetText(options) << " in "
-                    << ShortName(request.session()) << ", which has "
-                    << session.entries() << " entries; nothing was sent"
-                    << std::endl;
-    }
-    return kExitOk;
-  }
   ASSIGN_OR_RETURN(const v1::ForgetResponse response, client->Forget(request));
   if (context.json()) {
     context.out() << ToJson(response) << std::endl;
   } else {
-    context.out() << "forgot " << response.entries() << " entries, "
-                  << response.tokens() << " tokens" << std::endl;
+    context.out() << (options.dry_run ? "would forget " : "forgot ")
+                  << response.entries() << " entries, " << response.tokens()
+                  << " tokens" << std::endl;
   }
   return kExitOk;
 }

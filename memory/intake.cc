@@ -8,9 +8,9 @@
 #include "attention/dtype.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "memory/text/passages.h"
 #include "memory/text/terms.h"
-#include "memory/text/utf8.h"
 
 namespace mneme::memory {
 namespace {
@@ -61,7 +61,7 @@ absl::Status CheckText(const TextEntry& entry) {
         absl::StrCat("at most ", kTextBytesMax,
                      "; send longer documents in parts with source_offset"));
   }
-  if (const auto bad = FirstInvalidUtf8(entry.text)) {
+  if (const auto bad = base::FirstInvalidUtf8(entry.text)) {
     return base::InvalidField(
         "text.text", absl::StrCat("invalid UTF-8 at byte ", *bad), "UTF-8");
   }
@@ -94,6 +94,12 @@ absl::Status CheckText(const TextEntry& entry) {
 absl::Status CheckTokens(const Profile& profile, const TokenRows& rows) {
   if (rows.count == 0) {
     return base::InvalidField("tokens.keys", "no tokens", "at least one");
+  }
+  // First, as the product below wraps around for a count without rows.
+  if (rows.count > rows.keys.size()) {
+    return base::InvalidField("tokens.keys",
+                              absl::StrCat(rows.keys.size(), " bytes"),
+                              absl::StrCat("those of ", rows.count, " tokens"));
   }
   const uint64_t tokens = rows.count * profile.bank_count();
   if (rows.keys.size() != tokens * profile.key_bytes()) {

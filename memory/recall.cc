@@ -8,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "memory/attend.h"
 #include "memory/text/fusion.h"
-#include "memory/text/utf8.h"
 
 namespace mneme::memory {
 namespace {
@@ -95,7 +95,7 @@ absl::Status CheckRecallQuery(const RecallQuery& query) {
                               absl::StrCat(query.query.size(), " bytes"),
                               absl::StrCat("at most ", kQueryBytesMax));
   }
-  if (const auto bad = FirstInvalidUtf8(query.query)) {
+  if (const auto bad = base::FirstInvalidUtf8(query.query)) {
     return base::InvalidField(
         "query", absl::StrCat("invalid UTF-8 at byte ", *bad), "UTF-8");
   }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "attention/kernels.h"
@@ -20,6 +21,7 @@ constexpr int kSeed = 1234;     // Any fixed number: the same keys, same index.
 // Rounding of a float dot product, relative to |q| * |k|: a bound must not be
 // beaten by it.
 constexpr float kBoundSlack = 1e-5F;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 float Norm(const float* row, size_t dim) {
   float square = 0;
@@ -81,8 +83,10 @@ std::vector<std::pair<float, uint32_t>> SegmentIndex::Bounds(
   std::vector<std::pair<float, uint32_t>> bounds(cluster_count());
   for (uint32_t c = 0; c < bounds.size(); ++c) {
     const float reach = norm * radii[c];
-    bounds[c] = {dots[c] + reach + kBoundSlack * (std::abs(dots[c]) + reach),
-                 c};
+    const float bound =
+        dots[c] + reach + kBoundSlack * (std::abs(dots[c]) + reach);
+    // Where float overflows nothing is known, so the cluster is read.
+    bounds[c] = {std::isnan(bound) ? kInfinity : bound, c};
   }
   std::sort(bounds.begin(), bounds.end(), [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first > b.first : a.second < b.second;

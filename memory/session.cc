@@ -212,7 +212,8 @@ class Session::Impl {
 
   // Forgets the entries that `chosen` picks; `what` names them for NOT_FOUND.
   template <typename Chosen>
-  absl::StatusOr<ForgetResult> Forget(const std::string& what, Chosen chosen) {
+  absl::StatusOr<ForgetResult> Forget(const std::string& what, bool dry_run,
+                                      Chosen chosen) {
     base::MutexLock lock(&writer_);
     const std::shared_ptr<const LogView> before = View();
     std::vector<std::shared_ptr<const Entry>> gone;
@@ -236,6 +237,7 @@ class Session::Impl {
     WriteBatch batch;
     auto view = std::make_shared<LogView>(*before);
     const ForgetResult result = HideEntries(gone, *view, batch);
+    if (dry_run) return result;
     Log::Overwritten overwritten = log_.Overwrite(RangesOfEntries(gone), batch);
     view->rows = overwritten.rows;
     view->segments = DropSegments(*before->segments, gone, batch);
@@ -583,15 +585,17 @@ absl::StatusOr<ContextResult> Session::AssembleContext(
   return impl_->AssembleContext(query, cancelled);
 }
 
-absl::StatusOr<ForgetResult> Session::ForgetEntry(uint64_t entry) {
-  return impl_->Forget(absl::StrCat("entry ", entry), [&](const Entry& known) {
-    return known.number == entry;
-  });
+absl::StatusOr<ForgetResult> Session::ForgetEntry(uint64_t entry,
+                                                  bool dry_run) {
+  return impl_->Forget(
+      absl::StrCat("entry ", entry), dry_run,
+      [&](const Entry& known) { return known.number == entry; });
 }
 
-absl::StatusOr<ForgetResult> Session::ForgetSource(const std::string& source) {
+absl::StatusOr<ForgetResult> Session::ForgetSource(const std::string& source,
+                                                   bool dry_run) {
   return impl_->Forget(
-      absl::StrCat("entry of source \"", source, "\""),
+      absl::StrCat("entry of source \"", source, "\""), dry_run,
       [&](const Entry& known) { return known.source == source; });
 }
 

@@ -73,9 +73,12 @@ class Session {
 
   // Forgets one entry, or every entry of `source`: hidden in every tier and in
   // the text when this returns, compressive state rebuilt, rows overwritten.
+  // A dry run only counts.
   // Errors: NOT_FOUND; the store's, and then nothing was forgotten.
-  absl::StatusOr<ForgetResult> ForgetEntry(uint64_t entry);
-  absl::StatusOr<ForgetResult> ForgetSource(const std::string& source);
+  absl::StatusOr<ForgetResult> ForgetEntry(uint64_t entry,
+                                           bool dry_run = false);
+  absl::StatusOr<ForgetResult> ForgetSource(const std::string& source,
+                                            bool dry_run = false);
 
   // Errors: INVALID_ARGUMENT for a layer out of range; FAILED_PRECONDITION
   // NO_COMPRESSIVE_TIER.

@@ -35,9 +35,9 @@ std::string SessionName::ToString() const {
 }
 
 absl::StatusOr<SessionName> SessionName::Parse(std::string_view name) {
-  const size_t middle = name.find(kSessions);
-  if (name.starts_with(kNamespaces) && middle != std::string_view::npos &&
-      middle >= kNamespaces.size()) {
+  // A namespace may itself be called "sessions".
+  const size_t middle = name.find(kSessions, kNamespaces.size());
+  if (name.starts_with(kNamespaces) && middle != std::string_view::npos) {
     SessionName parsed{
         .space = std::string(
             name.substr(kNamespaces.size(), middle - kNamespaces.size())),

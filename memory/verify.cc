@@ -11,12 +11,12 @@
 #include "attention/dtype.h"
 #include "attention/kernels.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "memory/attend.h"
 #include "memory/intake.h"
 #include "memory/key_reader.h"
 #include "memory/keys.h"
 #include "memory/record.h"
-#include "memory/text/utf8.h"
 
 namespace mneme::memory {
 namespace {
@@ -120,7 +120,7 @@ class Verifier {
     for (size_t i = 0; i < view.entry_count; ++i) {
       const Entry& entry = *(*view.entries)[i];
       ++text.checked;
-      if (FirstInvalidUtf8(entry.text)) {
+      if (base::FirstInvalidUtf8(entry.text)) {
         Fail(text, absl::StrCat("entry ", entry.number, " is not UTF-8"));
       }
       if (entry.seq_first < seq ||

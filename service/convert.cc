@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "google/protobuf/timestamp.pb.h"
-#include "memory/text/utf8.h"
 #include "service/convert_profile.h"
 #include "service/convert_tensor.h"
 
@@ -99,7 +99,7 @@ absl::Status CheckQuery(std::string_view query) {
     return InvalidField("query", "nothing", "words to ask for");
   }
   RETURN_IF_ERROR(CheckSize("query", query.size(), memory::kQueryBytesMax));
-  if (const auto offset = memory::FirstInvalidUtf8(query)) {
+  if (const auto offset = base::FirstInvalidUtf8(query)) {
     return InvalidField(
         "query", absl::StrCat("an invalid byte at offset ", *offset), "UTF-8");
   }

@@ -48,12 +48,12 @@ absl::StatusOr<memory::ForgetResult> ForgetIn(
     memory::Session* session, const v1::ForgetRequest& request) {
   switch (request.target_case()) {
     case v1::ForgetRequest::kEntry:
-      return session->ForgetEntry(request.entry());
+      return session->ForgetEntry(request.entry(), request.dry_run());
     case v1::ForgetRequest::kSource:
       if (request.source().empty()) {
         return InvalidField("source", "nothing", "the name of a source");
       }
-      return session->ForgetSource(request.source());
+      return session->ForgetSource(request.source(), request.dry_run());
     default:
       return InvalidField("target", "nothing", "entry or source");
   }

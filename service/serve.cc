@@ -149,6 +149,8 @@ absl::Status RunUntilSignal(const Flags& flags) {
   ASSIGN_OR_RETURN(auto store, memory::OpenRocksStore(flags.data));
   ASSIGN_OR_RETURN(const auto server,
                    Server::Start(std::move(store), flags.server, &clock));
+  // Before, a signal ends the process as it ends any; nothing needs draining.
+  CatchStopSignals();
   RETURN_IF_ERROR(WriteReadyFile(flags.ready_file, server->addresses()));
   base::Log(base::LogLevel::kInfo, "serving",
             {{"listen", absl::StrJoin(server->addresses(), " ")},
@@ -168,7 +170,6 @@ absl::Status RunUntilSignal(const Flags& flags) {
 
 int Serve(int argc, const char* const* argv) {
   UseOneLibraryThread();
-  CatchStopSignals();
   gpr_set_log_function(LogGrpc);
   Flags flags;
   CLI::App app("Serves memory to language models over gRPC.", "mneme serve");

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "base/check.h"
-#include "memory/text/utf8.h"
+#include "base/utf8.h"
 
 namespace mneme::memory {
 namespace {
@@ -131,7 +131,7 @@ std::vector<Span> Sentences(std::string_view text) {
 // Appends `sentence` to `pieces`, cut to at most `characters_max` each.
 void CutSentence(std::string_view text, Span sentence, size_t characters_max,
                  std::vector<Span>& pieces) {
-  if (CodePointCount(View(text, sentence)) <= characters_max) {
+  if (base::CodePointCount(View(text, sentence)) <= characters_max) {
     pieces.push_back(sentence);
     return;
   }
@@ -171,7 +171,7 @@ std::vector<Passage> CutPassages(std::string_view text,
   }
   if (sentences.empty()) return {};
   const Span whole = {sentences.front().begin, sentences.back().end};
-  if (CodePointCount(View(text, whole)) <= limits.characters_max) {
+  if (base::CodePointCount(View(text, whole)) <= limits.characters_max) {
     return {Passage{whole, std::move(sentences)}};
   }
   std::vector<Passage> passages;
@@ -181,7 +181,7 @@ std::vector<Passage> CutPassages(std::string_view text,
       Passage& last = passages.back();
       const size_t longer =
           characters +
-          CodePointCount(View(text, {last.bytes.end, sentence.end}));
+          base::CodePointCount(View(text, {last.bytes.end, sentence.end}));
       const bool paragraph_cut = characters * 2 >= limits.characters_max &&
                                  BlankLineBetween(text, last.bytes, sentence);
       if (longer <= limits.characters_max && !paragraph_cut) {
@@ -192,7 +192,7 @@ std::vector<Passage> CutPassages(std::string_view text,
       }
     }
     passages.push_back({sentence, {sentence}});
-    characters = CodePointCount(View(text, sentence));
+    characters = base::CodePointCount(View(text, sentence));
   }
   return passages;
 }

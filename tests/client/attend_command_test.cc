@@ -1,7 +1,5 @@
 #include "client/attend_command.h"
 
-#include <cstring>
-
 #include "client/safetensors.h"
 #include "gmock/gmock.h"
 #include "tests/client/command_line.h"

@@ -2,7 +2,7 @@
 #include <string>
 
 #include "client/document.h"
-#include "client/utf8.h"
+#include "base/utf8.h"
 #include "gmock/gmock.h"
 #include "tests/testing/random.h"
 
@@ -22,7 +22,7 @@ void ExpectSound(const std::string& text) {
     ASSERT_EQ(begin, place);
     ASSERT_GT(end, begin);
     ASSERT_LE(end - begin, kPartBytes);
-    ASSERT_TRUE(IsCodePointBoundary(text, end)) << end;
+    ASSERT_TRUE(base::IsCodePointBoundary(text, end)) << end;
     if (i + 1 < parts.size()) {
       ASSERT_GT(end - begin, kPartBytes / 2);
       ASSERT_FALSE(text[end - 1] == '\r' && text[end] == '\n') << end;

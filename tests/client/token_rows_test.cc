@@ -1,7 +1,5 @@
 #include "client/token_rows.h"
 
-#include <cstring>
-
 #include "gmock/gmock.h"
 #include "tests/client/fake_memory.h"
 
@@ -23,17 +21,16 @@ NamedTensor Counting(const std::vector<int64_t>& shape) {
   for (const int64_t extent : shape) count *= extent;
   std::vector<float> numbers(count);
   for (size_t i = 0; i < count; ++i) numbers[i] = static_cast<float>(i);
-  NamedTensor tensor{"F32", shape, std::string(4 * count, '\0')};
-  std::memcpy(tensor.data.data(), numbers.data(), tensor.data.size());
-  return tensor;
+  return {
+      "F32", shape,
+      std::string(reinterpret_cast<const char*>(numbers.data()), 4 * count)};
 }
 
 NamedTensor Positions(const std::vector<int64_t>& positions) {
-  NamedTensor tensor{"I64",
-                     {static_cast<int64_t>(positions.size())},
-                     std::string(8 * positions.size(), '\0')};
-  std::memcpy(tensor.data.data(), positions.data(), tensor.data.size());
-  return tensor;
+  return {"I64",
+          {static_cast<int64_t>(positions.size())},
+          std::string(reinterpret_cast<const char*>(positions.data()),
+                      8 * positions.size())};
 }
 
 class AppendTokenRowsTest : public ::testing::Test {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -215,12 +216,47 @@ class House {
   std::unique_ptr<Memory> memory_;
 };
 
+inline TextEntry Text(std::string_view text) {
+  TextEntry entry;
+  entry.text = text;
+  return entry;
+}
+
 inline absl::StatusOr<AppendResult> Say(Session& session, std::string_view text,
                                         const std::string& source = "",
                                         const std::string& role = "") {
-  return session.AppendText(
-      {.text = text, .role = role, .time_us = 1, .source = source, .metadata = {}},
-      {});
+  TextEntry entry = Text(text);
+  entry.time_us = 1;
+  entry.source = source;
+  entry.role = role;
+  return session.AppendText(entry, {});
+}
+
+inline AppendOptions WithId(const std::string& request_id) {
+  AppendOptions options;
+  options.request_id = request_id;
+  return options;
+}
+
+inline AppendOptions AtSeq(uint64_t seq) {
+  AppendOptions options;
+  options.expected_seq = seq;
+  return options;
+}
+
+inline RecallQuery Ask(std::string_view words) {
+  RecallQuery query;
+  query.query = words;
+  return query;
+}
+
+inline ContextQuery AskContext(std::string_view words, uint32_t budget_tokens,
+                               uint32_t recent_entries = 0) {
+  ContextQuery query;
+  query.query = words;
+  query.budget_tokens = budget_tokens;
+  query.recent_entries = recent_entries;
+  return query;
 }
 
 }  // namespace mneme::memory

@@ -4,10 +4,13 @@
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
+#include <functional>
 #include <latch>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -32,20 +35,20 @@ constexpr char kHealth[] = "/grpc.health.v1.Health/";
 constexpr char kServing[] = "\x08\x01";
 constexpr char kNotServing[] = "\x08\x02";
 
-// A store whose next write waits, so that a call is under way for as long as a
-// test wants.
+// A store whose next write after `closed` waits, so that a call is under way
+// for as long as a test wants.
 class GatedStore final : public memory::Store {
  public:
   struct Gate {
+    std::atomic<bool> closed = false;
     std::latch entered{1};
     std::latch open{1};
   };
   explicit GatedStore(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) {}
 
   absl::Status Write(const memory::WriteBatch& batch, bool sync) override {
-    // The session's creation passes; what is written after it waits.
-    if (writes_++ > 0) {
-      if (!gate_->entered.try_wait()) gate_->entered.count_down();
+    if (gate_->closed.exchange(false)) {
+      gate_->entered.count_down();
       gate_->open.wait();
     }
     return store_.Write(batch, sync);
@@ -69,7 +72,6 @@ class GatedStore final : public memory::Store {
 
  private:
   const std::shared_ptr<Gate> gate_;
-  std::atomic<int> writes_ = 0;
   testing::MapStore store_;
 };
 
@@ -354,6 +356,7 @@ TEST_F(ServerTest, DrainFinishesWhatRunsAndRefusesWhatIsNew) {
   EXPECT_EQ(StringOf(message), kServing);
 
   absl::Status running = absl::UnknownError("not answered");
+  gate->closed = true;
   std::jthread append([&] { running = Append("Under way."); });
   gate->entered.wait();
   std::jthread drain([&] { server_->Drain(); });
@@ -386,6 +389,7 @@ TEST_F(ServerTest, DrainCancelsWhatDoesNotFinishInTime) {
         std::make_unique<GatedStore>(gate));
   ASSERT_EQ(Create(), absl::OkStatus());
   absl::Status running;
+  gate->closed = true;
   std::jthread append([&] { running = Append("Under way."); });
   gate->entered.wait();
   std::jthread drain([&] { server_->Drain(); });

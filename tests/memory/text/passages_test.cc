@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "memory/text/utf8.h"
+#include "base/utf8.h"
 #include "tests/memory/text/random_text.h"
 
 namespace mneme::memory {
@@ -43,7 +43,7 @@ std::vector<std::string_view> SentenceTexts(std::string_view text) {
   return texts;
 }
 
-bool IsBlank(std::string_view text) {
+bool base::IsBlank(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     UChar32 c;
     U8_NEXT(text.data(), at, text.size(), c);
@@ -59,34 +59,34 @@ bool EndIsBlank(std::string_view text) {
   if (c >= 0 && u_isUWhiteSpace(c)) return true;
   size_t last = text.size() - 1;
   while (last > 0 && U8_IS_TRAIL(text[last])) --last;
-  return IsBlank(text.substr(last));
+  return base::IsBlank(text.substr(last));
 }
 
 // Everything the header promises, whatever the text.
 void ExpectCutWell(std::string_view text, size_t characters_max) {
   const std::vector<Passage> passages =
       CutPassages(text, {.characters_max = characters_max});
-  const bool valid = !FirstInvalidUtf8(text).has_value();
+  const bool valid = !base::FirstInvalidUtf8(text).has_value();
   uint32_t covered = 0;
   for (const Passage& passage : passages) {
     ASSERT_FALSE(passage.sentences.empty());
     EXPECT_EQ(passage.bytes.begin, passage.sentences.front().begin);
     EXPECT_EQ(passage.bytes.end, passage.sentences.back().end);
-    EXPECT_LE(CodePointCount(View(text, passage.bytes)), characters_max);
+    EXPECT_LE(base::CodePointCount(View(text, passage.bytes)), characters_max);
     for (const Span& sentence : passage.sentences) {
       ASSERT_LE(covered, sentence.begin);
       ASSERT_LT(sentence.begin, sentence.end);
       ASSERT_LE(sentence.end, text.size());
-      EXPECT_TRUE(IsBlank(text.substr(covered, sentence.begin - covered)));
+      EXPECT_TRUE(base::IsBlank(text.substr(covered, sentence.begin - covered)));
       EXPECT_FALSE(EndIsBlank(View(text, sentence)));
       if (valid) {
-        EXPECT_EQ(FirstInvalidUtf8(View(text, sentence)), std::nullopt);
+        EXPECT_EQ(base::FirstInvalidUtf8(View(text, sentence)), std::nullopt);
       }
       covered = sentence.end;
     }
   }
-  EXPECT_TRUE(IsBlank(text.substr(covered)));
-  if (CodePointCount(text) <= characters_max) {
+  EXPECT_TRUE(base::IsBlank(text.substr(covered)));
+  if (base::CodePointCount(text) <= characters_max) {
     EXPECT_LE(passages.size(), 1u);
   }
 }

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "memory/text/utf8.h"
+#include "base/utf8.h"
 #include "tests/memory/text/random_text.h"
 
 namespace mneme::memory {
@@ -58,7 +58,7 @@ TEST(Words, ALongWordKeepsItsFirstBytesInWholeCodePoints) {
   const std::vector<std::string> words = Folded(text);
   ASSERT_EQ(words.size(), 1u);
   EXPECT_EQ(words[0].size(), kWordBytesMax - 1);
-  EXPECT_EQ(FirstInvalidUtf8(words[0]), std::nullopt);
+  EXPECT_EQ(base::FirstInvalidUtf8(words[0]), std::nullopt);
 }
 
 TEST(Words, PlacesAreInOrderAndInsideTheText) {
@@ -73,7 +73,7 @@ TEST(Words, PlacesAreInOrderAndInsideTheText) {
       EXPECT_LE(bytes.end, text.size());
       EXPECT_FALSE(folded.empty());
       EXPECT_LE(folded.size(), kWordBytesMax);
-      EXPECT_EQ(FirstInvalidUtf8(folded), std::nullopt);
+      EXPECT_EQ(base::FirstInvalidUtf8(folded), std::nullopt);
       before = bytes.end;
     });
   }

@@ -1,10 +1,10 @@
-#include "client/utf8.h"
+#include "base/utf8.h"
 
 #include <string>
 
 #include "gtest/gtest.h"
 
-namespace mneme::client {
+namespace mneme::base {
 namespace {
 
 TEST(FirstInvalidUtf8, IsNoneInValidText) {
@@ -35,6 +35,21 @@ TEST(FirstInvalidUtf8, IsTheOffsetOfTheFirstBadByte) {
   }
 }
 
+TEST(FirstInvalidUtf8, IsFoundBehindLongAscii) {
+  for (size_t size = 0; size < 40; ++size) {
+    EXPECT_EQ(FirstInvalidUtf8(std::string(size, 'a') + "\xFFz"), size);
+    EXPECT_FALSE(FirstInvalidUtf8(std::string(size, 'a') + "é"));
+  }
+}
+
+TEST(CodePointCount, CountsCharactersNotBytes) {
+  EXPECT_EQ(CodePointCount(""), 0);
+  EXPECT_EQ(CodePointCount("0123456789"), 10);
+  EXPECT_EQ(CodePointCount("naïve"), 5);
+  EXPECT_EQ(CodePointCount("東京 and 😀"), 8);
+  EXPECT_EQ(CodePointCount("a\xff\xfe"), 3);
+}
+
 TEST(IsBlank, IsTrueForWhiteSpaceOfAnyKindAlone) {
   EXPECT_TRUE(IsBlank(""));
   EXPECT_TRUE(IsBlank(" \t\r\n\v\f\u0085\u00A0\u2003\u2028\u3000"));
@@ -44,4 +59,4 @@ TEST(IsBlank, IsTrueForWhiteSpaceOfAnyKindAlone) {
 }
 
 }  // namespace
-}  // namespace mneme::client
+}  // namespace mneme::base

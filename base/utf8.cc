@@ -1,6 +1,10 @@
-#include "client/utf8.h"
+#include "base/utf8.h"
 
-namespace mneme::client {
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+namespace mneme::base {
 namespace {
 
 struct CodePoint {
@@ -28,6 +32,20 @@ CodePoint Decode(std::string_view text) {
   return {value, bytes};
 }
 
+// Length of the ASCII text at the front, eight bytes at a time: most text is
+// mostly ASCII.
+size_t AsciiPrefix(std::string_view text) {
+  size_t at = 0;
+  while (at + 8 <= text.size()) {
+    uint64_t word;
+    std::memcpy(&word, text.data() + at, 8);
+    if ((word & 0x8080808080808080U) != 0) break;
+    at += 8;
+  }
+  while (at < text.size() && static_cast<unsigned char>(text[at]) < 0x80) ++at;
+  return at;
+}
+
 // Unicode's property White_Space.
 bool IsSpace(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 ||
@@ -39,12 +57,25 @@ bool IsSpace(char32_t c) {
 
 std::optional<size_t> FirstInvalidUtf8(std::string_view text) {
   size_t offset = 0;
-  while (offset < text.size()) {
+  for (;;) {
+    offset += AsciiPrefix(text.substr(offset));
+    if (offset == text.size()) return std::nullopt;
     const size_t bytes = Decode(text.substr(offset)).bytes;
     if (bytes == 0) return offset;
     offset += bytes;
   }
-  return std::nullopt;
+}
+
+size_t CodePointCount(std::string_view text) {
+  size_t count = 0;
+  for (;;) {
+    const size_t ascii = AsciiPrefix(text);
+    count += ascii;
+    text.remove_prefix(ascii);
+    if (text.empty()) return count;
+    text.remove_prefix(std::max<size_t>(Decode(text).bytes, 1));
+    ++count;
+  }
 }
 
 bool IsBlank(std::string_view text) {
@@ -56,4 +87,4 @@ bool IsBlank(std::string_view text) {
   return true;
 }
 
-}  // namespace mneme::client
+}  // namespace mneme::base

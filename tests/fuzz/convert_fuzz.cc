@@ -1,0 +1,165 @@
+// Any bytes as a request: refused by name of a field, or turned into something
+// that is bounded and says what the request said.
+// Input: one byte that chooses the message, then the message.
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "memory/profile.h"
+#include "service/convert.h"
+#include "service/convert_profile.h"
+#include "service/page_token.h"
+
+namespace mneme::service {
+namespace {
+
+memory::Profile TensorProfile() {
+  memory::Profile profile;
+  profile.layers = 2;
+  profile.query_heads = 4;
+  profile.kv_heads = 2;
+  profile.key_dim = 2;
+  profile.value_dim = 1;
+  profile.knn = memory::KnnTier{.top_k = 2};
+  return memory::Complete(profile).value();
+}
+
+// Whose mistake it is must be clear, and in which field.
+void CheckRefusal(const absl::Status& status) {
+  CHECK(absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status));
+  const base::ErrorDetail detail = base::DetailOf(status);
+  CHECK(!detail.reason.empty());
+  CHECK(!detail.field.empty() || absl::IsFailedPrecondition(status));
+}
+
+template <typename Message>
+bool Parse(std::string_view bytes, Message& message) {
+  return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
+
+void ConvertsAppend(std::string_view bytes) {
+  static const memory::Profile& profile = *new memory::Profile(TensorProfile());
+  v1::AppendRequest request;
+  if (!Parse(bytes, request)) return;
+  const auto options = AppendOptionsFromProto(request);
+  if (!options.ok()) CheckRefusal(options.status());
+  const auto entry = TextEntryFromProto(request.text());
+  if (!entry.ok()) {
+    CheckRefusal(entry.status());
+  } else {
+    CHECK(entry->text == request.text().text());
+    CHECK(entry->source_offset + entry->text.size() >= entry->source_offset);
+  }
+  const auto rows = TokenRowsFromProto(request.tokens(), profile);
+  if (!rows.ok()) {
+    CheckRefusal(rows.status());
+    return;
+  }
+  CHECK(rows->count > 0);
+  CHECK(rows->keys.size() ==
+        rows->count * profile.bank_count() * profile.key_bytes());
+  CHECK(rows->values.size() ==
+        rows->count * profile.bank_count() * profile.value_bytes());
+  CHECK(rows->positions.empty() || rows->positions.size() == rows->count);
+}
+
+void ConvertsAttend(std::string_view bytes) {
+  static const memory::Profile& profile = *new memory::Profile(TensorProfile());
+  v1::AttendRequest request;
+  if (!Parse(bytes, request)) return;
+  const auto query = AttendQueryFromProto(request, profile);
+  if (!query.ok()) {
+    CheckRefusal(query.status());
+    return;
+  }
+  CHECK(!query->reads.empty());
+  for (const memory::LayerRead& read : query->reads) {
+    CHECK(read.layer < profile.layers);
+    CHECK(read.queries.size() ==
+          read.rows * profile.query_heads * profile.key_dim);
+    CHECK(read.positions.empty() || read.positions.size() == read.rows);
+    CHECK(std::all_of(read.queries.begin(), read.queries.end(),
+                      [](float x) { return std::isfinite(x); }));
+  }
+}
+
+void ConvertsRecall(std::string_view bytes) {
+  v1::RecallRequest request;
+  if (!Parse(bytes, request)) return;
+  const auto query = RecallQueryFromProto(request);
+  if (!query.ok()) {
+    CheckRefusal(query.status());
+    return;
+  }
+  CHECK(query->limit >= 1 && query->limit <= memory::kRecallLimitMax);
+  CHECK(!query->query.empty());
+}
+
+void ConvertsContext(std::string_view bytes) {
+  v1::AssembleContextRequest request;
+  if (!Parse(bytes, request)) return;
+  const auto query = ContextQueryFromProto(request);
+  if (!query.ok()) {
+    CheckRefusal(query.status());
+    return;
+  }
+  CHECK(query->budget_tokens >= 1);
+  CHECK(query->budget_tokens <= memory::kBudgetTokensMax);
+  CHECK(query->recent_entries <= memory::kRecentEntriesMax);
+}
+
+// A complete profile comes back from the wire and from the disk as it went.
+void ConvertsProfile(std::string_view bytes) {
+  v1::Profile proto;
+  if (!Parse(bytes, proto)) return;
+  const auto sent = ProfileFromProto(proto);
+  if (!sent.ok()) {
+    CheckRefusal(sent.status());
+    return;
+  }
+  const auto profile = memory::Complete(*sent);
+  if (!profile.ok()) {
+    CheckRefusal(profile.status());
+    return;
+  }
+  const auto returned = ProfileFromProto(ProfileToProto(*profile));
+  CHECK(returned.ok());
+  const auto completed = memory::Complete(*returned);
+  CHECK(completed.ok());
+  const std::string stored = memory::EncodeProfile(*profile);
+  CHECK(memory::EncodeProfile(*completed) == stored);
+  const auto read = memory::DecodeProfile(stored);
+  CHECK(read.ok() && memory::EncodeProfile(*read) == stored);
+}
+
+void ReadsPageToken(std::string_view bytes) {
+  const auto after = DecodePageToken(bytes, "default");
+  if (!after.ok()) {
+    CheckRefusal(after.status());
+    return;
+  }
+  if (bytes.empty()) return;
+  CHECK(!after->empty());
+  const std::string again =
+      EncodePageToken({.space = "default", .session = *after});
+  CHECK(DecodePageToken(again, "default").value() == *after);
+}
+
+}  // namespace
+}  // namespace mneme::service
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace mneme::service;
+  constexpr void (*kTargets[])(std::string_view) = {
+      ConvertsAppend,  ConvertsAttend,  ConvertsRecall,
+      ConvertsContext, ConvertsProfile, ReadsPageToken};
+  if (size == 0) return 0;
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  kTargets[data[0] % std::size(kTargets)](bytes.substr(1));
+  return 0;
+}

@@ -1,0 +1,621 @@
+#include "memory/attend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <optional>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/memory/fixture.h"
+#include "tests/memory/rows_fixture.h"
+#include "tests/reference/attention.h"
+#include "tests/reference/compressive.h"
+#include "tests/reference/rope.h"
+
+namespace mneme::memory {
+namespace {
+
+using testing::Random;
+using testing::Seed;
+
+constexpr double kUnit = 0x1p-24;  // Relative rounding error of a float.
+
+// What an answer should be, in double, with how far a float answer may be off.
+struct Expected {
+  std::vector<double> out;    // [value_dim]
+  std::vector<double> error;  // [value_dim]
+  double lse = 0;
+  double lse_error = 0;
+};
+
+// Attention over one profile, slowly: every key alone, no tiers merged.
+class Oracle {
+ public:
+  Oracle(const LogView& view, const attention::PositionEncoder& encoder)
+      : view_(view),
+        profile_(*view.profile),
+        frequencies_(encoder.inv_freq().begin(), encoder.inv_freq().end()),
+        m_(encoder.attention_factor()) {}
+
+  Expected Attend(uint32_t layer, uint32_t head, const std::vector<float>& query,
+                  int64_t position, std::optional<uint32_t> top_k) const {
+    const size_t bank =
+        size_t{layer} * profile_.kv_heads + head / profile_.group_size();
+    const TierRanges ranges = view_.ranges();
+    std::vector<Scored> all;
+    Collect(ranges.sink, PositionPolicy::kAbsolute, bank, query, position, all);
+    if (profile_.knn) {
+      std::vector<Scored> knn;
+      Collect(ranges.knn, profile_.knn->policy, bank, query, position, knn);
+      std::stable_sort(knn.begin(), knn.end(), [](const auto& a, const auto& b) {
+        return a.logit > b.logit;
+      });
+      const uint32_t k = top_k.value_or(profile_.knn->top_k);
+      if (k > 0 && k < knn.size()) knn.resize(k);
+      all.insert(all.end(), knn.begin(), knn.end());
+    }
+    if (profile_.window) {
+      Collect(ranges.window, PositionPolicy::kAbsolute, bank, query, position,
+              all);
+    }
+    return Softmax(all, bank);
+  }
+
+  // Mixes the compressive tier into `expected`.
+  void Mix(uint32_t layer, uint32_t head, const std::vector<float>& query,
+           Expected& expected) const {
+    const size_t bank =
+        size_t{layer} * profile_.kv_heads + head / profile_.group_size();
+    const double g = profile_.Gate(layer, head);
+    reference::Memory memory(profile_.key_dim, profile_.value_dim);
+    reference::Memory magnitude(profile_.key_dim, profile_.value_dim);
+    uint64_t live = 0;
+    for (uint64_t seq = 0; seq < view_.fold->absorbed_seq; ++seq) {
+      if (view_.forgotten->Contains(seq)) continue;
+      ++live;
+      std::vector<float> value = Row(bank, seq, /*values=*/true);
+      const std::vector<float> key = Row(bank, seq, false);
+      reference::Update(key.data(), value.data(), 1, false, memory);
+      for (float& x : value) x = std::abs(x);
+      reference::Update(key.data(), value.data(), 1, false, magnitude);
+    }
+    if (live == 0 && profile_.compressive->empty_memory ==
+                         attention::EmptyMemory::kBypass) {
+      return;
+    }
+    std::vector<double> read(profile_.value_dim, 0);
+    std::vector<double> size(profile_.value_dim, 0);
+    if (live > 0) {
+      read = reference::Recall(memory, query.data());
+      size = reference::Recall(magnitude, query.data());
+    }
+    // Sums over tokens and over the key's components, above and below the line,
+    // then the mix.
+    const double units = 2 * (live + profile_.key_dim + 8) * kUnit;
+    for (size_t i = 0; i < read.size(); ++i) {
+      expected.error[i] = (1 - g) * expected.error[i] +
+                          4 * kUnit * std::abs(expected.out[i]) +
+                          g * units * size[i];
+      expected.out[i] = g * read[i] + (1 - g) * expected.out[i];
+    }
+  }
+
+ private:
+  struct Scored {
+    uint64_t seq;
+    double logit;
+    double error;
+  };
+
+  std::vector<float> Row(size_t bank, uint64_t seq, bool values) const {
+    const RowBlock& block = *(*view_.rows)[seq / kBlockTokens];
+    const size_t row = seq % kBlockTokens;
+    std::vector<float> out(values ? profile_.value_dim : profile_.key_dim);
+    attention::ToFloat(profile_.dtype,
+                       values
+                           ? block.values(bank) + row * profile_.value_bytes()
+                           : block.keys(bank) + row * profile_.key_bytes(),
+                       out.size(), out.data());
+    return out;
+  }
+
+  std::vector<double> Turned(const std::vector<float>& row,
+                             int64_t position) const {
+    return reference::Rotate(row, position, frequencies_,
+                             profile_.position.layout ==
+                                 attention::RotaryLayout::kInterleaved);
+  }
+
+  void Collect(SeqRange range, PositionPolicy policy, size_t bank,
+               const std::vector<float>& query, int64_t position,
+               std::vector<Scored>& all) const {
+    const bool turn_query = policy != PositionPolicy::kNone;
+    const std::vector<double> q =
+        Turned(query, !turn_query                       ? 0
+                      : policy == PositionPolicy::kConst ? profile_.knn->distance
+                                                         : position);
+    for (uint64_t seq = range.begin; seq < range.end; ++seq) {
+      const int64_t at =
+          (*view_.rows)[seq / kBlockTokens]->positions()[seq % kBlockTokens];
+      if (view_.forgotten->Contains(seq) || at > position) continue;
+      const std::vector<double> k =
+          Turned(Row(bank, seq, false),
+                 policy == PositionPolicy::kAbsolute ? at : 0);
+      double logit = 0;
+      double magnitude = 0;
+      for (size_t i = 0; i < k.size(); ++i) {
+        logit += q[i] * k[i];
+        magnitude += std::abs(q[i] * k[i]);
+      }
+      const double scale = profile_.logit_scale * m_ * m_;
+      // The dot product's roundings; a few for the scale; each rotated component
+      // is off by a few units of its pair's length, on both sides.
+      double q_norm = 0;
+      double k_norm = 0;
+      for (size_t i = 0; i < k.size(); ++i) {
+        q_norm += q[i] * q[i];
+        k_norm += k[i] * k[i];
+      }
+      const double error =
+          ((k.size() + 6) * magnitude + 12 * std::sqrt(q_norm * k_norm)) *
+          kUnit * scale;
+      all.push_back({seq, logit * scale, error});
+    }
+  }
+
+  Expected Softmax(const std::vector<Scored>& all, size_t bank) const {
+    Expected expected{std::vector<double>(profile_.value_dim),
+                      std::vector<double>(profile_.value_dim), 0, 0};
+    expected.lse = -std::numeric_limits<double>::infinity();
+    double largest = expected.lse;
+    double logit_error = 0;
+    for (const Scored& scored : all) {
+      largest = std::max(largest, scored.logit);
+      logit_error = std::max(logit_error, scored.error);
+    }
+    if (all.empty()) return expected;
+    double total = 0;
+    for (const Scored& s : all) total += std::exp(s.logit - largest);
+    std::vector<double> magnitude(profile_.value_dim);
+    for (const Scored& s : all) {
+      const double weight = std::exp(s.logit - largest) / total;
+      const std::vector<float> value = Row(bank, s.seq, true);
+      for (size_t i = 0; i < value.size(); ++i) {
+        expected.out[i] += weight * value[i];
+        magnitude[i] += weight * std::abs(value[i]);
+      }
+    }
+    expected.lse = largest + std::log(total);
+    // A weight is off by twice the error of a logit (its own and the sum's), an
+    // exponential by a few units, a tile of 128 by its sum's roundings, the
+    // merge of the tiers by a few more.
+    const double weight_error = 2 * logit_error + (128 + 24) * kUnit;
+    for (size_t i = 0; i < magnitude.size(); ++i) {
+      expected.error[i] = 2 * weight_error * magnitude[i];
+    }
+    expected.lse_error =
+        logit_error + (128 + 8 + 4 * std::abs(expected.lse)) * kUnit;
+    return expected;
+  }
+
+  const LogView& view_;
+  const Profile& profile_;
+  const std::vector<double> frequencies_;
+  const double m_;
+};
+
+Profile RandomProfile(Random& random) {
+  Profile profile;
+  profile.layers = random.Int(1, 2);
+  profile.kv_heads = random.Int(1, 3);
+  profile.query_heads = profile.kv_heads * random.Int(1, 3);
+  profile.key_dim = 2 * random.Int(1, 9);
+  profile.value_dim = random.Int(1, 20);
+  profile.dtype = static_cast<attention::DType>(random.Int(0, 2));
+  profile.position.family =
+      static_cast<attention::PositionFamily>(random.Int(0, 2));
+  profile.position.layout =
+      static_cast<attention::RotaryLayout>(random.Int(0, 1));
+  profile.position.yarn = {.factor = 4, .original_length = 64};
+  profile.sink_tokens = random.Int(0, 5);
+  if (random.Int(0, 1)) {
+    profile.compressive = CompressiveTier{
+        .segment_tokens = static_cast<uint32_t>(random.Int(1, 40)),
+        .gate_logits = random.Normals(profile.query_heads),
+        .empty_memory = static_cast<attention::EmptyMemory>(random.Int(0, 1))};
+  }
+  if (random.Int(0, 2)) {
+    profile.knn = KnnTier{
+        .top_k = static_cast<uint32_t>(random.Int(0, 30)),
+        .policy = static_cast<PositionPolicy>(random.Int(0, 2))};
+    if (profile.knn->policy == PositionPolicy::kConst) {
+      profile.knn->distance = random.Int(0, 500);
+    }
+  }
+  if (!profile.knn || random.Int(0, 2)) {
+    profile.window =
+        WindowTier{.tokens = static_cast<uint32_t>(random.Int(1, 90))};
+    if (profile.compressive && random.Int(0, 1)) {
+      profile.window = WindowTier{.policy = WindowPolicy::kSegment};
+    }
+  }
+  return Complete(profile).value();
+}
+
+struct Case {
+  explicit Case(Profile made, uint64_t count, Random& random)
+      : profile(std::move(made)),
+        encoder(attention::PositionEncoder::Create(
+                    profile.position, static_cast<int>(profile.key_dim))
+                    .value()),
+        view(ViewOf(profile,
+                    RandomRows(profile, count, random.Int(1, 5), random),
+                    count)) {}
+
+  void Forget(Random& random) {
+    auto forgotten = std::make_shared<SeqSet>();
+    for (int i = random.Int(0, 4); i > 0 && view.seq_next > 0; --i) {
+      const uint64_t begin = random.Int(0, view.seq_next - 1);
+      forgotten->Add({begin, std::min<uint64_t>(view.seq_next,
+                                                begin + random.Int(1, 9))});
+    }
+    view.forgotten = forgotten;
+  }
+  void MakeFold() {
+    if (!profile.compressive) return;
+    auto fold = std::make_shared<Fold>(profile);
+    fold->AbsorbUpTo(profile, *view.rows, *view.forgotten,
+                     AbsorbedEnd(profile, view.seq_next));
+    view.fold = std::move(fold);
+  }
+
+  Profile profile;
+  attention::PositionEncoder encoder;
+  LogView view;
+};
+
+TEST(Attend, AgreesWithDoubleForEveryKindOfProfile) {
+  Random random(Seed());
+  for (int round = 0; round < 150; ++round) {
+    SCOPED_TRACE(round);
+    Case c(RandomProfile(random), random.Int(0, 400), random);
+    c.Forget(random);
+    c.MakeFold();
+    const Oracle oracle(c.view, c.encoder);
+    AttendQuery query = RandomQuery(c.profile, random.Int(1, 3), random);
+    if (random.Int(0, 2) == 0) query.top_k = random.Int(0, 40);
+    for (LayerRead& read : query.reads) {
+      // Behind the state, anywhere else without one.
+      const bool anywhere = !c.profile.compressive && random.Int(0, 1);
+      for (size_t r = 0; anywhere && r < read.rows; ++r) {
+        read.positions.push_back(random.Int(0, c.view.position_next + 9));
+      }
+    }
+    ASSERT_TRUE(CheckAttendQuery(c.profile, query).ok());
+    const auto result = AttendOver(c.view, c.encoder, query, Never);
+    ASSERT_TRUE(result.ok()) << result.status();
+    for (size_t l = 0; l < query.reads.size(); ++l) {
+      const LayerRead& read = query.reads[l];
+      const LayerOutput& output = result->outputs[l];
+      const double total = std::accumulate(output.shares.begin(),
+                                           output.shares.end(), 0.0);
+      bool all_saw = true;
+      for (uint32_t head = 0; head < c.profile.query_heads; ++head) {
+        for (size_t r = 0; r < read.rows; ++r) {
+          const size_t row = head * read.rows + r;
+          const std::vector<float> q(
+              read.queries.begin() + row * c.profile.key_dim,
+              read.queries.begin() + (row + 1) * c.profile.key_dim);
+          const int64_t position = read.positions.empty()
+                                       ? c.view.position_next
+                                       : read.positions[r];
+          Expected expected =
+              oracle.Attend(read.layer, head, q, position, query.top_k);
+          if (std::isinf(expected.lse)) {
+            ASSERT_EQ(output.lse[row], expected.lse);
+            all_saw = false;
+          } else {
+            ASSERT_NEAR(output.lse[row], expected.lse, expected.lse_error);
+          }
+          if (c.profile.compressive) {
+            oracle.Mix(read.layer, head, q, expected);
+          }
+          for (size_t i = 0; i < c.profile.value_dim; ++i) {
+            ASSERT_NEAR(output.output[row * c.profile.value_dim + i],
+                        expected.out[i], expected.error[i] + 1e-30)
+                << "head " << head << " row " << r << " of "
+                << c.view.seq_next;
+          }
+        }
+      }
+      // Each tier's share is rounded with its lse, a float of size |lse|.
+      if (all_saw) EXPECT_NEAR(total, 1, 1e-5);
+    }
+  }
+}
+
+Case WindowAndKnn(Random& random) {
+  Profile profile = SmallProfile();
+  profile.compressive.reset();
+  profile.position.family = attention::PositionFamily::kRope;
+  profile.knn->policy = PositionPolicy::kAbsolute;
+  return Case(Complete(profile).value(), 300, random);
+}
+
+TEST(Attend, RowsAtEarlierPositionsSeeNothingLater) {
+  Random random(Seed());
+  Case c = WindowAndKnn(random);
+  AttendQuery query = RandomQuery(c.profile, 4, random);
+  const auto& first = (*c.view.rows)[0]->positions();
+  const auto& last = (*c.view.rows)[2]->positions();
+  query.top_items = kTopItemsMax;
+  for (LayerRead& read : query.reads) {
+    read.positions = {first[100], first[100] - 1, last[20], 0};
+  }
+  const AttendResult before =
+      AttendOver(c.view, c.encoder, query, Never).value();
+  for (const LayerOutput& output : before.outputs) {
+    for (const AttendedItem& item : output.items) {
+      EXPECT_LE(item.position, query.reads[0].positions[item.row]);
+    }
+  }
+  // The future may be anything.
+  for (uint64_t seq = 101; seq < 128; ++seq) {
+    RowBlock& block = *(*c.view.rows)[0];
+    for (size_t bank = 0; bank < c.profile.bank_count(); ++bank) {
+      std::memset(block.keys(bank) + seq * c.profile.key_bytes(), 0x3F,
+                  c.profile.key_bytes());
+      std::memset(block.values(bank) + seq * c.profile.value_bytes(), 0x3F,
+                  c.profile.value_bytes());
+    }
+  }
+  const AttendResult after =
+      AttendOver(c.view, c.encoder, query, Never).value();
+  const size_t dim = c.profile.value_dim;
+  for (size_t l = 0; l < before.outputs.size(); ++l) {
+    for (uint32_t head = 0; head < c.profile.query_heads; ++head) {
+      for (const size_t r : {0, 1, 3}) {
+        const size_t row = head * 4 + r;
+        EXPECT_EQ(after.outputs[l].lse[row], before.outputs[l].lse[row]);
+        for (size_t i = 0; i < dim; ++i) {
+          EXPECT_EQ(after.outputs[l].output[row * dim + i],
+                    before.outputs[l].output[row * dim + i]);
+        }
+      }
+    }
+  }
+}
+
+TEST(Attend, TiersReadApartMergeBackToTheWhole) {
+  Random random(Seed());
+  Case c = WindowAndKnn(random);
+  AttendQuery query = RandomQuery(c.profile, 2, random);
+  const AttendResult whole =
+      AttendOver(c.view, c.encoder, query, Never).value();
+  std::vector<AttendResult> parts;
+  for (const Tier tier : {Tier::kSink, Tier::kKnn, Tier::kWindow}) {
+    query.tiers = {tier};
+    parts.push_back(AttendOver(c.view, c.encoder, query, Never).value());
+    const TierShares& shares = parts.back().outputs[0].shares;
+    EXPECT_EQ(shares[static_cast<size_t>(tier)], 1.0);
+  }
+  const size_t dim = c.profile.value_dim;
+  for (size_t l = 0; l < whole.outputs.size(); ++l) {
+    for (size_t row = 0; row < whole.outputs[l].lse.size(); ++row) {
+      double total = 0;
+      std::vector<double> out(dim);
+      std::vector<double> magnitude(dim);
+      for (const AttendResult& part : parts) {
+        const double weight = std::exp(double{part.outputs[l].lse[row]});
+        total += weight;
+        for (size_t i = 0; i < dim; ++i) {
+          const double value = part.outputs[l].output[row * dim + i];
+          out[i] += weight * value;
+          magnitude[i] += weight * std::abs(value);
+        }
+      }
+      const double lse = whole.outputs[l].lse[row];
+      // Every lse is rounded to a float, and the merge rounds a few times.
+      const double units = (4 * std::abs(lse) + 12) * kUnit;
+      EXPECT_NEAR(lse, std::log(total), units);
+      for (size_t i = 0; i < dim; ++i) {
+        EXPECT_NEAR(whole.outputs[l].output[row * dim + i], out[i] / total,
+                    units * magnitude[i] / total);
+      }
+    }
+  }
+}
+
+TEST(Attend, TopItemsAreTheLargestSharesInOrder) {
+  Random random(Seed());
+  Case c = WindowAndKnn(random);
+  AttendQuery query = RandomQuery(c.profile, 2, random);
+  query.top_items = kTopItemsMax;
+  query.top_k = 0;
+  const AttendResult result =
+      AttendOver(c.view, c.encoder, query, Never).value();
+  const TierRanges ranges = c.view.ranges();
+  for (const LayerOutput& output : result.outputs) {
+    EXPECT_EQ(output.items.size(),
+              size_t{kTopItemsMax} * c.profile.query_heads * 2);
+    for (size_t i = 0; i < output.items.size(); ++i) {
+      const AttendedItem& item = output.items[i];
+      const double lse = output.lse[item.head * 2 + item.row];
+      EXPECT_EQ(item.share, std::exp(item.logit - lse));
+      EXPECT_EQ(item.tier, item.seq < ranges.sink.end       ? Tier::kSink
+                           : item.seq < ranges.window.begin ? Tier::kKnn
+                                                            : Tier::kWindow);
+      if (i % kTopItemsMax > 0) {
+        EXPECT_LE(item.logit, output.items[i - 1].logit);
+      }
+    }
+  }
+  // With every key among the items, the shares add up to one.
+  Case few(c.profile, 50, random);
+  query = RandomQuery(c.profile, 1, random);
+  query.top_items = kTopItemsMax;
+  for (const LayerOutput& output :
+       AttendOver(few.view, few.encoder, query, Never)->outputs) {
+    std::vector<double> sums(c.profile.query_heads);
+    for (const AttendedItem& item : output.items) {
+      sums[item.head] += item.share;
+    }
+    // Where the kNN tier chose among its keys, its others are not items.
+    for (const double sum : sums) EXPECT_NEAR(sum, 1, 1e-5);
+  }
+}
+
+TEST(Attend, OverflowIsOutOfRangeAndNotAnAnswer) {
+  Random random(Seed());
+  for (const bool in_window : {true, false}) {
+    Case c = WindowAndKnn(random);
+    const uint64_t seq = in_window ? 290 : 100;
+    RowBlock& block = *(*c.view.rows)[seq / kBlockTokens];
+    auto* key = reinterpret_cast<float*>(block.keys(0)) +
+                seq % kBlockTokens * c.profile.key_dim;
+    // Products of both signs: infinity less infinity is no number.
+    for (uint32_t i = 0; i < c.profile.key_dim; ++i) {
+      key[i] = i % 2 ? 3e38F : -3e38F;
+    }
+    for (const uint32_t top_items : {0u, 5u}) {
+      AttendQuery query = RandomQuery(c.profile, 1, random);
+      query.top_items = top_items;
+      query.reads[0].queries.assign(query.reads[0].queries.size(), 100);
+      const auto result = AttendOver(c.view, c.encoder, query, Never);
+      EXPECT_EQ(result.status().code(), absl::StatusCode::kOutOfRange)
+          << "in window: " << in_window;
+      EXPECT_EQ(ReasonOf(result.status()), "LOGIT_OVERFLOW");
+    }
+  }
+}
+
+// Nothing else is visible to hide the number that is none.
+TEST(Attend, OverflowOfEveryKeyIsOutOfRangeToo) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  profile.compressive.reset();
+  Case c(profile, 4, random);
+  for (size_t bank = 0; bank < profile.bank_count(); ++bank) {
+    auto* keys = reinterpret_cast<float*>((*c.view.rows)[0]->keys(bank));
+    for (size_t i = 0; i < 4 * profile.key_dim; ++i) {
+      keys[i] = i % 2 ? 3e38F : -3e38F;
+    }
+  }
+  AttendQuery query = RandomQuery(profile, 1, random);
+  query.reads[0].queries.assign(query.reads[0].queries.size(), 100);
+  EXPECT_EQ(AttendOver(c.view, c.encoder, query, Never).status().code(),
+            absl::StatusCode::kOutOfRange);
+}
+
+TEST(Attend, WhatDoesNotFitTheProfileIsRefusedByField) {
+  Random random(Seed());
+  const Profile profile = SmallProfile();
+  const AttendQuery good = RandomQuery(profile, 2, random);
+  EXPECT_TRUE(CheckAttendQuery(profile, good).ok());
+  const auto field = [&](auto spoil) {
+    AttendQuery query = good;
+    spoil(query);
+    const absl::Status status = CheckAttendQuery(profile, query);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return FieldOf(status);
+  };
+  EXPECT_EQ(field([](AttendQuery& q) { q.reads.clear(); }), "reads");
+  EXPECT_EQ(field([](AttendQuery& q) { q.reads[1].layer = 2; }),
+            "reads.layer");
+  EXPECT_EQ(field([](AttendQuery& q) { q.reads[0].queries.pop_back(); }),
+            "reads.queries");
+  EXPECT_EQ(field([](AttendQuery& q) { q.reads[0].rows = 3; }),
+            "reads.queries");
+  EXPECT_EQ(field([](AttendQuery& q) {
+              q.reads[0].rows = 0;
+              q.reads[0].queries.clear();
+            }),
+            "reads.queries");
+  EXPECT_EQ(field([](AttendQuery& q) { q.reads[0].positions = {1}; }),
+            "reads.positions");
+  EXPECT_EQ(field([](AttendQuery& q) { q.reads[0].positions = {1, -1}; }),
+            "reads.positions");
+  EXPECT_EQ(field([](AttendQuery& q) {
+              q.reads[0].positions = {1, kPositionMax + 1};
+            }),
+            "reads.positions");
+  EXPECT_EQ(field([](AttendQuery& q) { q.top_k = kTopKMax + 1; }),
+            "selection.top_k");
+  EXPECT_EQ(field([](AttendQuery& q) { q.top_items = kTopItemsMax + 1; }),
+            "top_items");
+  Profile plain = profile;
+  plain.sink_tokens = 0;
+  plain.knn.reset();
+  plain.compressive.reset();
+  for (const Tier tier : {Tier::kSink, Tier::kKnn, Tier::kCompressive}) {
+    AttendQuery query = good;
+    query.tiers = {Tier::kWindow, tier};
+    EXPECT_EQ(FieldOf(CheckAttendQuery(plain, query)), "tiers");
+  }
+}
+
+TEST(Attend, ARowBehindTheCompressiveStateIsRefusedUnlessItDoesNotReadIt) {
+  Random random(Seed());
+  const Profile profile = SmallProfile();
+  Case c(profile, 200, random);
+  c.MakeFold();
+  ASSERT_GT(c.view.fold->absorbed_seq, 0u);
+  const uint64_t last = c.view.fold->absorbed_seq - 1;
+  const int64_t absorbed_to =
+      (*c.view.rows)[last / kBlockTokens]->positions()[last % kBlockTokens];
+  AttendQuery query = RandomQuery(profile, 1, random);
+  for (LayerRead& read : query.reads) read.positions = {absorbed_to - 1};
+  EXPECT_EQ(FieldOf(AttendOver(c.view, c.encoder, query, Never).status()),
+            "reads.positions");
+  query.tiers = {Tier::kSink, Tier::kKnn, Tier::kWindow};
+  EXPECT_TRUE(AttendOver(c.view, c.encoder, query, Never).ok());
+  query.tiers.clear();
+  for (LayerRead& read : query.reads) read.positions = {absorbed_to};
+  EXPECT_TRUE(AttendOver(c.view, c.encoder, query, Never).ok());
+}
+
+TEST(Attend, StopsWhenTheCallerIsGone) {
+  Random random(Seed());
+  Case c = WindowAndKnn(random);
+  const AttendQuery query = RandomQuery(c.profile, 1, random);
+  for (int after = 0; after < 4; ++after) {
+    int asked = 0;
+    const auto result = AttendOver(c.view, c.encoder, query,
+                                   [&] { return asked++ >= after; });
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
+  }
+}
+
+TEST(Attend, AnAnswerDoesNotDependOnItsCompany) {
+  Random random(Seed());
+  Case c = WindowAndKnn(random);
+  const AttendQuery together = RandomQuery(c.profile, 20, random);
+  const AttendResult all =
+      AttendOver(c.view, c.encoder, together, Never).value();
+  const size_t dim = c.profile.key_dim;
+  for (const size_t row : {0, 7, 19}) {
+    AttendQuery alone;
+    alone.reads = {{.layer = 1, .rows = 1}};
+    for (uint32_t head = 0; head < c.profile.query_heads; ++head) {
+      const auto from =
+          together.reads[1].queries.begin() + (head * 20 + row) * dim;
+      alone.reads[0].queries.insert(alone.reads[0].queries.end(), from,
+                                    from + dim);
+    }
+    const AttendResult one = AttendOver(c.view, c.encoder, alone, Never).value();
+    for (uint32_t head = 0; head < c.profile.query_heads; ++head) {
+      EXPECT_EQ(one.outputs[0].lse[head], all.outputs[1].lse[head * 20 + row]);
+      for (size_t i = 0; i < c.profile.value_dim; ++i) {
+        EXPECT_EQ(one.outputs[0].output[head * c.profile.value_dim + i],
+                  all.outputs[1]
+                      .output[(head * 20 + row) * c.profile.value_dim + i]);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mneme::memory
