@@ -93,7 +93,7 @@ absl::Status Log::LoadTail(const Store& store, uint64_t seq_next) {
       [&](std::string_view key, std::string_view payload) {
         base::ByteReader in(payload);
         const auto count = in.Number<uint32_t>();
-        if (key != TailKey(uid_, at) || count > seq_next - at ||
+        if (count == 0 || count > seq_next - at || key != TailKey(uid_, at) ||
             in.left() != count * (sizeof(int64_t) + profile_->token_bytes())) {
           return false;
         }

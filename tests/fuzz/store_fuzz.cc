@@ -48,8 +48,9 @@ Records RecordsOf(testing::MapDisk& disk) {
 
 Records TextRecords() {
   const auto disk = std::make_shared<testing::MapDisk>();
+  const auto memory = OpenOver(disk);
   const auto session =
-      OpenOver(disk)->Create(kName, ProfileByName("text").value()).value();
+      memory->Create(kName, ProfileByName("text").value()).value();
   for (const std::string_view text :
        {"The lamp is in the cellar. Nobody reads there.",
         "Ada keeps the key.\n\nIt is blue.", "Rain again."}) {
@@ -79,7 +80,8 @@ Records TensorRecords() {
   profile.compressive =
       CompressiveTier{.segment_tokens = 32, .gate_logits = {0.0F}};
   const auto disk = std::make_shared<testing::MapDisk>();
-  const auto session = OpenOver(disk)->Create(kName, profile).value();
+  const auto memory = OpenOver(disk);
+  const auto session = memory->Create(kName, profile).value();
   // Every number is 0x3C3C as binary16, a little above 1.
   const std::string keys(kCount * 4, '\x3C');
   const std::string values(kCount * 2, '\x3C');

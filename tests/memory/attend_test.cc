@@ -332,7 +332,9 @@ TEST(Attend, AgreesWithDoubleForEveryKindOfProfile) {
         }
       }
       // Each tier's share is rounded with its lse, a float of size |lse|.
-      if (all_saw) EXPECT_NEAR(total, 1, 1e-5);
+      if (all_saw) {
+        EXPECT_NEAR(total, 1, 1e-5);
+      }
     }
   }
 }
@@ -457,13 +459,13 @@ TEST(Attend, TopItemsAreTheLargestSharesInOrder) {
   Case few(c.profile, 50, random);
   query = RandomQuery(c.profile, 1, random);
   query.top_items = kTopItemsMax;
-  for (const LayerOutput& output :
-       AttendOver(few.view, few.encoder, query, Never)->outputs) {
+  const AttendResult whole =
+      AttendOver(few.view, few.encoder, query, Never).value();
+  for (const LayerOutput& output : whole.outputs) {
     std::vector<double> sums(c.profile.query_heads);
     for (const AttendedItem& item : output.items) {
       sums[item.head] += item.share;
     }
-    // Where the kNN tier chose among its keys, its others are not items.
     for (const double sum : sums) EXPECT_NEAR(sum, 1, 1e-5);
   }
 }

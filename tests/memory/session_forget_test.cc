@@ -66,8 +66,8 @@ class Forget : public ::testing::Test {
     Random random(Seed());
     AttendQuery query = RandomTextQuery(session_->header().profile, random);
     query.top_k = 0;
-    for (const AttendedItem& item :
-         session_->Attend(query, Never)->outputs[0].items) {
+    const AttendResult result = session_->Attend(query, Never).value();
+    for (const AttendedItem& item : result.outputs[0].items) {
       EXPECT_NE(item.seq, i);
     }
   }
