@@ -135,6 +135,10 @@ class LayerReader {
     for (size_t row = 0; row < bank_rows_; ++row) {
       float* logits = logits_.data() + row * slice.count;
       const size_t visible = VisibleCount(slice, positions_[row % read_.rows]);
+      // Infinity less infinity is no number; as an infinity it reaches the lse.
+      for (size_t i = 0; i < visible; ++i) {
+        if (std::isnan(logits[i])) logits[i] = kInfinity;
+      }
       std::fill(logits + visible, logits + slice.count, -kInfinity);
       if (query_.top_items == 0) continue;
       TopK& items = items_[kv_head * bank_rows_ + row];
@@ -190,6 +194,15 @@ class LayerReader {
                                chosen.size());
   }
 
+  absl::Status Overflow(size_t row) const {
+    return base::Error(
+        absl::StatusCode::kOutOfRange,
+        absl::StrCat("layer ", read_.layer, ", query head ", row / read_.rows,
+                     ", row ", row % read_.rows,
+                     ": logits overflow float32; scale queries or keys down"),
+        {.reason = "LOGIT_OVERFLOW", .field = "reads.queries"});
+  }
+
   absl::Status MergeTiers(LayerOutput& output) {
     const size_t dim = profile_.value_dim;
     const size_t rows = profile_.query_heads * read_.rows;
@@ -212,13 +225,7 @@ class LayerReader {
         for (size_t t = 0; t < tiers_.size(); ++t) {
           parts[t] = {std::span(outs[t]).subspan(r * dim, dim), lses[t][r]};
           if (std::isnan(lses[t][r]) || lses[t][r] == kInfinity) {
-            return base::Error(
-                absl::StatusCode::kOutOfRange,
-                absl::StrCat("layer ", read_.layer, ", query head ",
-                             row / read_.rows, ", row ", row % read_.rows,
-                             ": logits overflow float32; scale queries or "
-                             "keys down"),
-                {.reason = "LOGIT_OVERFLOW", .field = "reads.queries"});
+            return Overflow(row);
           }
         }
         output.lse[row] = attention::Merge(
@@ -266,6 +273,10 @@ class LayerReader {
         const size_t row = head * read_.rows + r;
         attention::Read(state, read_.queries.data() + row * profile_.key_dim,
                         kDenominatorFloor, memory.data());
+        if (!std::all_of(memory.begin(), memory.end(),
+                         [](float x) { return std::isfinite(x); })) {
+          return Overflow(row);
+        }
         attention::MixByGate(
             gate, empty ? nullptr : memory.data(),
             profile_.compressive->empty_memory,

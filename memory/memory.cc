@@ -188,15 +188,31 @@ std::vector<SessionName> Memory::List(const std::string& space,
 }
 
 absl::Status Memory::Delete(const SessionName& name) {
+  const Key key{name.space, name.session};
+  std::shared_ptr<Slot> slot;
+  {
+    base::MutexLock lock(&mutex_);
+    const auto it = slots_.find(key);
+    if (it == slots_.end()) return NotFound(name);
+    slot = it->second;
+  }
+  {
+    base::MutexLock lock(&slot->opening);
+    // From here on no append is acknowledged.
+    if (slot->session) slot->session->Close();
+    const KeyRange records = AllOf(slot->header.uid);
+    WriteBatch batch;
+    batch.Delete(HeaderKey(name));
+    batch.DeleteRange(records.first, records.second);
+    const absl::Status written = store_->Write(batch, /*sync=*/true);
+    if (!written.ok()) {
+      slot->session.reset();  // Nothing was deleted: open it again.
+      return written;
+    }
+  }
   base::MutexLock lock(&mutex_);
-  const auto it = slots_.find(Key{name.space, name.session});
-  if (it == slots_.end()) return NotFound(name);
-  const KeyRange records = AllOf(it->second->header.uid);
-  WriteBatch batch;
-  batch.Delete(HeaderKey(name));
-  batch.DeleteRange(records.first, records.second);
-  RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
-  slots_.erase(it);
+  const auto it = slots_.find(key);
+  if (it != slots_.end() && it->second == slot) slots_.erase(it);
   return absl::OkStatus();
 }
 

@@ -5,7 +5,6 @@
 #ifndef MNEME_MEMORY_MEMORY_H_
 #define MNEME_MEMORY_MEMORY_H_
 
-#include <condition_variable>
 #include <map>
 #include <memory>
 #include <string>
@@ -44,7 +43,7 @@ class Memory {
                                 const std::string& after, size_t limit) const;
 
   // Errors: NOT_FOUND; the store's, and then nothing was deleted. Calls that
-  // hold the session may still read it.
+  // hold the session may still read it; appends to it are refused.
   absl::Status Delete(const SessionName& name);
 
   // Tells the sealing thread that a session grew.

@@ -215,6 +215,7 @@ class Session::Impl {
   absl::StatusOr<ForgetResult> Forget(const std::string& what, bool dry_run,
                                       Chosen chosen) {
     base::MutexLock lock(&writer_);
+    RETURN_IF_ERROR(CheckOpen());
     const std::shared_ptr<const LogView> before = View();
     std::vector<std::shared_ptr<const Entry>> gone;
     TextIndex kept;
@@ -330,6 +331,11 @@ class Session::Impl {
     return counts;
   }
 
+  void Close() {
+    base::MutexLock lock(&writer_);
+    closed_ = true;
+  }
+
   absl::StatusOr<bool> SealOne() {
     const std::shared_ptr<const LogView> view = View();
     const std::optional<SeqRange> run = NextRun(*view);
@@ -340,6 +346,7 @@ class Session::Impl {
     const std::shared_ptr<const LogView> now = View();
     // Something was forgotten meanwhile: its centres may remember it.
     if (now->forgotten != view->forgotten) return true;
+    if (closed_) return false;
     WriteBatch batch;
     PutSegment(header_.uid, *segment, batch);
     // Derived: what is lost is built again.
@@ -369,6 +376,14 @@ class Session::Impl {
     update_time_us_ = head_.update_time_us;
   }
 
+  absl::Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    if (!closed_) return absl::OkStatus();
+    return base::Error(
+        absl::StatusCode::kNotFound,
+        absl::StrCat(header_.name.ToString(), " has been deleted"),
+        {.reason = "SESSION_NOT_FOUND", .field = "session"});
+  }
+
   void PutHead(const Head& head, WriteBatch& batch) const {
     PutRecord(RecordKind::kHead, HeadKey(header_.uid), EncodeHead(head), batch);
   }
@@ -377,6 +392,7 @@ class Session::Impl {
   absl::StatusOr<std::optional<AppendResult>> CheckOptions(
       const AppendOptions& options, uint64_t fingerprint)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    RETURN_IF_ERROR(CheckOpen());
     ASSIGN_OR_RETURN(auto known,
                      requests_.Find(options.request_id, fingerprint));
     if (known) return known;
@@ -534,6 +550,7 @@ class Session::Impl {
   TextIndex text_ ABSL_GUARDED_BY(writer_);
   Head head_ ABSL_GUARDED_BY(writer_);
   uint64_t checkpoint_seq_ ABSL_GUARDED_BY(writer_) = 0;
+  bool closed_ ABSL_GUARDED_BY(writer_) = false;
 
   mutable base::Mutex view_mutex_ ABSL_ACQUIRED_AFTER(writer_);
   std::shared_ptr<const LogView> view_ ABSL_GUARDED_BY(view_mutex_);
@@ -612,6 +629,8 @@ absl::StatusOr<std::vector<VerifyCheck>> Session::Verify(
 SessionInfo Session::Info() const { return impl_->Info(); }
 
 SessionCounts Session::Counts() const { return impl_->Counts(); }
+
+void Session::Close() { impl_->Close(); }
 
 absl::StatusOr<bool> Session::SealOne() { return impl_->SealOne(); }
 

@@ -92,6 +92,10 @@ class Session {
   SessionInfo Info() const;
   SessionCounts Counts() const;
 
+  // Refuses every later mutation with NOT_FOUND; waits for the one under way.
+  // Reading goes on. For a session that is being deleted.
+  void Close();
+
   // Seals one run of tokens that has left the window into an index, if there is
   // one to seal. True: there may be more. Answers do not depend on it.
   absl::StatusOr<bool> SealOne();

@@ -4,6 +4,7 @@
 #define MNEME_MEMORY_TOP_K_H_
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -26,7 +27,10 @@ class TopK {
   explicit TopK(size_t k) : k_(k) {}
 
   void Offer(float logit, uint64_t seq) {
-    const ScoredSeq item{logit, seq};
+    // No number can be ordered, and an overflow must not be passed over.
+    const ScoredSeq item{
+        std::isnan(logit) ? std::numeric_limits<float>::infinity() : logit,
+        seq};
     if (heap_.size() < k_) {
       heap_.push_back(item);
       std::push_heap(heap_.begin(), heap_.end(), Better);
