@@ -1,11 +1,14 @@
 #include "base/error.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/utf8.h"
 
 namespace mneme::base {
 namespace {
@@ -64,6 +67,18 @@ absl::Status InvalidField(std::string_view field, std::string_view given,
                 .field = std::string(field),
                 .metadata = {{"given", std::string(given)},
                              {"expected", std::string(expected)}}});
+}
+
+std::string Quoted(std::string_view given) {
+  constexpr size_t kShownBytes = 100;
+  size_t shown = std::min(given.size(), kShownBytes);
+  while (!IsCodePointBoundary(given, shown)) --shown;
+  const std::string text(given.substr(0, shown));
+  // A byte that is not UTF-8 must not get into a message either.
+  return absl::StrCat("\"",
+                      FirstInvalidUtf8(text) ? absl::CHexEscape(text)
+                                             : absl::Utf8SafeCHexEscape(text),
+                      shown < given.size() ? "\"..." : "\"");
 }
 
 ErrorDetail DetailOf(const absl::Status& status) {

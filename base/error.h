@@ -34,6 +34,10 @@ absl::Status Error(absl::StatusCode code, std::string_view message,
 absl::Status InvalidField(std::string_view field, std::string_view given,
                           std::string_view expected);
 
+// `given` in quotes, as a message shows it: unprintable bytes escaped, and no
+// more than its first 100 bytes, since it may be hostile.
+std::string Quoted(std::string_view given);
+
 // The detail that Error attached; empty reason when there is none.
 ErrorDetail DetailOf(const absl::Status& status);
 

@@ -34,8 +34,7 @@ absl::Status CheckName(std::string_view name) {
                       c == '.' || c == '_' || c == '-');
   }
   if (sound) return absl::OkStatus();
-  return InvalidField("profile.name",
-                      absl::StrCat("\"", std::string(name.substr(0, 80)), "\""),
+  return InvalidField("profile.name", base::Quoted(name),
                       "1 to 63 characters of [a-z0-9._-]");
 }
 
@@ -200,11 +199,10 @@ absl::StatusOr<Profile> Complete(Profile profile) {
 
 absl::StatusOr<Profile> ProfileByName(std::string_view name) {
   if (name == "text") return Complete(TextProfile());
-  return base::Error(
-      absl::StatusCode::kNotFound,
-      absl::StrCat("profile_name: no profile \"",
-                   std::string(name.substr(0, 80)), "\"; known: text"),
-      {.reason = "PROFILE_NOT_FOUND", .field = "profile_name"});
+  return base::Error(absl::StatusCode::kNotFound,
+                     absl::StrCat("profile_name: no profile ",
+                                  base::Quoted(name), "; known: text"),
+                     {.reason = "PROFILE_NOT_FOUND", .field = "profile_name"});
 }
 
 std::string EncodeProfile(const Profile& profile) {

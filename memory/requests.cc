@@ -57,8 +57,8 @@ absl::StatusOr<std::optional<AppendResult>> Requests::Find(
   if (remembered.fingerprint != fingerprint) {
     return base::Error(
         absl::StatusCode::kFailedPrecondition,
-        absl::StrCat("request_id \"", request_id,
-                     "\" came before with another payload; expected the same "
+        absl::StrCat("request_id ", base::Quoted(request_id),
+                     " came before with another payload; expected the same "
                      "one, or a new id"),
         {.reason = "REQUEST_ID_REUSED", .field = "request_id"});
   }

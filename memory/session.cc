@@ -612,7 +612,7 @@ absl::StatusOr<ForgetResult> Session::ForgetEntry(uint64_t entry,
 absl::StatusOr<ForgetResult> Session::ForgetSource(const std::string& source,
                                                    bool dry_run) {
   return impl_->Forget(
-      absl::StrCat("entry of source \"", source, "\""), dry_run,
+      absl::StrCat("entry of source ", base::Quoted(source)), dry_run,
       [&](const Entry& known) { return known.source == source; });
 }
 

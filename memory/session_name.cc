@@ -22,12 +22,6 @@ bool IsPart(std::string_view part) {
   return absl::ascii_isalnum(part[0]);
 }
 
-std::string Quoted(std::string_view name) {
-  constexpr size_t kShown = 100;
-  return absl::StrCat("\"", std::string(name.substr(0, kShown)),
-                      name.size() > kShown ? "…\"" : "\"");
-}
-
 }  // namespace
 
 std::string SessionName::ToString() const {
@@ -45,7 +39,7 @@ absl::StatusOr<SessionName> SessionName::Parse(std::string_view name) {
     if (IsPart(parsed.space) && IsPart(parsed.session)) return parsed;
   }
   return base::InvalidField(
-      "session", Quoted(name),
+      "session", base::Quoted(name),
       "namespaces/{namespace}/sessions/{session}, each 1 to 63 characters of "
       "[a-z0-9._-] starting with a letter or digit");
 }
@@ -55,7 +49,7 @@ absl::StatusOr<std::string> ParseNamespace(std::string_view name) {
     const std::string_view part = name.substr(kNamespaces.size());
     if (IsPart(part)) return std::string(part);
   }
-  return base::InvalidField("parent", Quoted(name),
+  return base::InvalidField("parent", base::Quoted(name),
                             "namespaces/{namespace}, 1 to 63 characters of "
                             "[a-z0-9._-] starting with a letter or digit");
 }

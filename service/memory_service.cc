@@ -341,6 +341,7 @@ void MemoryService::SetServerStats(v1::ServerStats* stats) const {
   stats->set_kernel_target(std::string(attention::KernelTarget()));
   stats->set_uptime_seconds(
       std::chrono::duration<double>(clock_->Ticks() - started_).count());
+  stats->set_kernel_target(std::string(attention::KernelTarget()));
 }
 
 }  // namespace mneme::service

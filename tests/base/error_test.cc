@@ -51,6 +51,17 @@ TEST(Error, AnnotateKeepsCodeAndDetail) {
   EXPECT_EQ(DetailOf(status).field, "k");
 }
 
+TEST(Quoted, ShowsHostileTextHarmlessly) {
+  EXPECT_EQ(Quoted("plain é"), "\"plain é\"");
+  EXPECT_EQ(Quoted("a\nb"), "\"a\\nb\"");
+  EXPECT_EQ(Quoted("\xff"), "\"\\xff\"");
+  EXPECT_EQ(Quoted(std::string(200, 'x')),
+            "\"" + std::string(100, 'x') + "\"...");
+  // 99 bytes and a character of two: it is not cut in half.
+  EXPECT_EQ(Quoted(std::string(99, 'x') + "éé"),
+            "\"" + std::string(99, 'x') + "\"...");
+}
+
 absl::StatusOr<int> Half(int number) {
   if (number % 2 != 0) return absl::InvalidArgumentError("odd");
   return number / 2;

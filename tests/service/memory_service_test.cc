@@ -510,6 +510,7 @@ TEST_F(MemoryServiceTest, StatsCountTheServerAndTheSessionNamed) {
   EXPECT_FALSE(response.has_session());
   EXPECT_EQ(response.server().sessions(), 2);
   EXPECT_FALSE(response.server().version().empty());
+  EXPECT_FALSE(response.server().kernel_target().empty());
   EXPECT_GT(response.server().resident_bytes(), 0);
   request.set_session(kTokens);
   ASSERT_EQ(Append(TokensOf(5)), absl::OkStatus());
