@@ -1,50 +1,43 @@
 #include "base/error.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "base/bytes.h"
 #include "base/utf8.h"
 
 namespace mneme::base {
 namespace {
 
 constexpr char kDetailUrl[] = "type.mneme/error-detail";
-
-// Payload: fields separated by NUL, which no reason, path or fact contains.
-constexpr char kSeparator = '\0';
+constexpr std::chrono::milliseconds kNoRetry(-1);
 
 std::string Encode(const ErrorDetail& detail) {
-  std::string bytes = absl::StrCat(detail.reason, std::string(1, kSeparator),
-                                   detail.field, std::string(1, kSeparator));
-  if (detail.retry_after) absl::StrAppend(&bytes, detail.retry_after->count());
+  ByteWriter out;
+  out.Text(detail.reason);
+  out.Text(detail.field);
+  out.Number(
+      static_cast<int64_t>(detail.retry_after.value_or(kNoRetry).count()));
   for (const auto& [key, value] : detail.metadata) {
-    bytes += kSeparator;
-    bytes += key;
-    bytes += kSeparator;
-    bytes += value;
+    out.Text(key);
+    out.Text(value);
   }
-  return bytes;
+  return out.Take();
 }
 
 ErrorDetail Decode(const std::string& bytes) {
-  const std::vector<std::string> parts = absl::StrSplit(bytes, kSeparator);
+  ByteReader in(bytes);
   ErrorDetail detail;
-  if (parts.size() < 3) return detail;
-  detail.reason = parts[0];
-  detail.field = parts[1];
-  int64_t retry_ms = 0;
-  const auto [end, error] = std::from_chars(
-      parts[2].data(), parts[2].data() + parts[2].size(), retry_ms);
-  if (!parts[2].empty() && error == std::errc()) {
-    detail.retry_after = std::chrono::milliseconds(retry_ms);
-  }
-  for (size_t i = 3; i + 1 < parts.size(); i += 2) {
-    detail.metadata[parts[i]] = parts[i + 1];
+  detail.reason = in.Text();
+  detail.field = in.Text();
+  const std::chrono::milliseconds retry(in.Number<int64_t>());
+  if (retry != kNoRetry) detail.retry_after = retry;
+  while (in.ok() && in.left() > 0) {
+    const std::string key(in.Text());
+    detail.metadata[key] = in.Text();
   }
   return detail;
 }
@@ -72,7 +65,7 @@ absl::Status InvalidField(std::string_view field, std::string_view given,
 std::string Quoted(std::string_view given) {
   constexpr size_t kShownBytes = 100;
   size_t shown = std::min(given.size(), kShownBytes);
-  while (!IsCodePointBoundary(given, shown)) --shown;
+  while (shown > 0 && !IsCodePointBoundary(given, shown)) --shown;
   const std::string text(given.substr(0, shown));
   // A byte that is not UTF-8 must not get into a message either.
   return absl::StrCat("\"",

@@ -65,6 +65,11 @@ absl::StatusOr<std::vector<Input>> CheckInputs(
     if (path == "-" && std::exchange(stdin_taken, true)) {
       return base::InvalidField("FILE", "- twice", "standard input once");
     }
+    if (base::FirstInvalidUtf8(path)) {
+      return base::InvalidField("FILE", base::Quoted(path),
+                                "a name in UTF-8; rename the file, or send it "
+                                "as standard input with --source NAME");
+    }
     ASSIGN_OR_RETURN(std::string text, ReadTextFile(path));
     inputs.push_back({path, std::nullopt});
     if (!IsRegularFile(path)) inputs.back().text = std::move(text);

@@ -473,7 +473,10 @@ int RunCli(int argc, const char* const* argv, const ServerHooks& hooks) {
   }
   line.global.json = line.output == "json";
   Context context(line.global, hooks, StandardTerminal());
-  const absl::StatusOr<int> code = line.run(context);
+  absl::StatusOr<int> code = line.run(context);
+  if (code.ok() && !context.out().flush()) {
+    code = absl::DataLossError("the answer could not be written to the output");
+  }
   if (code.ok()) return *code;
   const absl::Status status = context.Explain(code.status());
   PrintError(status, context.json(), context.err());

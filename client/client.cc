@@ -35,6 +35,13 @@ bool MayRetry(const absl::Status& status) {
           base::DetailOf(status).retry_after.has_value());
 }
 
+// A server that is shutting down ends calls it no longer takes with CANCELLED.
+// Nobody here cancels, so it only means that the server is away.
+absl::Status AwayIfCancelled(const absl::Status& status) {
+  if (!absl::IsCancelled(status)) return status;
+  return absl::UnavailableError("the server is shutting down");
+}
+
 // Calls until it succeeds, may not be retried, or there is no time or try left;
 // the deadline covers all tries together.
 template <typename Response, typename Request>
@@ -53,8 +60,8 @@ absl::StatusOr<Response> Call(
     grpc::ClientContext context;
     context.set_deadline(wall_deadline);
     Response response;
-    const absl::Status status =
-        proto::FromGrpc((stub.*method)(&context, request, &response));
+    const absl::Status status = AwayIfCancelled(
+        proto::FromGrpc((stub.*method)(&context, request, &response)));
     if (status.ok()) return response;
     if (attempt >= attempts || !MayRetry(status)) return status;
     const milliseconds pause = std::max(

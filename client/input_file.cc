@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <functional>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,8 @@ namespace mneme::client {
 namespace {
 
 constexpr size_t kReadBytes = 1 << 20;
+// The file is held in memory while it is sent.
+constexpr size_t kFileBytesMax = size_t{4} << 30;
 
 absl::Status FileError(absl::StatusCode code, const std::string& message,
                        const std::string& path, const std::string& reason) {
@@ -38,23 +41,34 @@ absl::Status NotText(const std::string& path, const std::string& why) {
                    absl::StrCat(path, ": ", why), path, "FILE_NOT_TEXT");
 }
 
-}  // namespace
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
+// Reads all of `path`; `check` sees what came so far after each piece.
+absl::StatusOr<std::string> ReadChecked(
+    const std::string& path,
+    const std::function<absl::Status(std::string_view)>& check) {
   const int file = path == "-" ? ::dup(STDIN_FILENO)
                                : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return ErrnoError(errno, path);
   std::string bytes;
   ssize_t got = 0;
   int error = 0;
+  absl::Status checked;
   do {
     const size_t size = bytes.size();
     bytes.resize(size + kReadBytes);
     got = ::read(file, bytes.data() + size, kReadBytes);
     error = errno;
     bytes.resize(size + (got > 0 ? static_cast<size_t>(got) : 0));
-  } while (got > 0 || (got < 0 && error == EINTR));
+    if (bytes.size() > kFileBytesMax) {
+      checked = FileError(absl::StatusCode::kInvalidArgument,
+                          absl::StrCat(path, " is larger than ", kFileBytesMax,
+                                       " bytes; split it"),
+                          path, "FILE_TOO_LARGE");
+    } else {
+      checked = check(bytes);
+    }
+  } while (checked.ok() && (got > 0 || (got < 0 && error == EINTR)));
   ::close(file);
+  RETURN_IF_ERROR(checked);
   if (got < 0 && error == EISDIR) {
     return FileError(absl::StatusCode::kInvalidArgument,
                      absl::StrCat(path, " is a directory; expected a file"),
@@ -64,12 +78,25 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return bytes;
 }
 
+}  // namespace
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  return ReadChecked(path, [](std::string_view) { return absl::OkStatus(); });
+}
+
 absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
-  ASSIGN_OR_RETURN(std::string text, ReadFile(path));
+  // An endless file of zeros must not be read to its end.
+  size_t seen = 0;
+  const auto has_no_nul = [&](std::string_view text) {
+    const size_t nul = text.find('\0', seen);
+    seen = text.size();
+    return nul == std::string_view::npos
+               ? absl::OkStatus()
+               : NotText(path,
+                         absl::StrCat("not a text file: NUL at byte ", nul));
+  };
+  ASSIGN_OR_RETURN(std::string text, ReadChecked(path, has_no_nul));
   if (text.empty()) return NotText(path, "the file is empty");
-  if (const size_t nul = text.find('\0'); nul != std::string::npos) {
-    return NotText(path, absl::StrCat("not a text file: NUL at byte ", nul));
-  }
   if (const auto bad = base::FirstInvalidUtf8(text)) {
     return NotText(
         path, absl::StrCat("not a text file: invalid UTF-8 at byte ", *bad));

@@ -25,6 +25,9 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Only a guard: an empty state is a flag, and phi is positive.
 constexpr float kDenominatorFloor = 1e-10F;
 
+// Keys that one read of a layer may hold at once while it chooses.
+constexpr uint64_t kChosenKeysMax = 1 << 24;
+
 bool Has(const AttendQuery& query, Tier tier) {
   return query.tiers.empty() ||
          std::find(query.tiers.begin(), query.tiers.end(), tier) !=
@@ -54,7 +57,9 @@ class LayerReader {
         positions_(read.positions),
         bank_rows_(profile_.group_size() * read.rows),
         reader_(profile_, encoder) {
-    if (positions_.empty()) positions_.assign(read.rows, view.position_next);
+    if (positions_.empty()) {
+      positions_.assign(read.rows, std::min(view.position_next, kPositionMax));
+    }
     items_.assign(profile_.query_heads * read.rows, TopK(query.top_items));
     item_tiers_ = view.ranges();
     logits_.resize(bank_rows_ * kBlockTokens);
@@ -151,6 +156,16 @@ class LayerReader {
   }
 
   absl::Status ReadTopK(SeqRange range, size_t k) {
+    const uint64_t chosen_keys =
+        uint64_t{profile_.query_heads} * read_.rows * k;
+    if (chosen_keys > kChosenKeysMax) {
+      return base::InvalidField(
+          "selection.top_k",
+          absl::StrCat(k, " for ", profile_.query_heads * read_.rows,
+                       " query rows of a layer"),
+          absl::StrCat("at most ", kChosenKeysMax,
+                       " keys in all, or exhaustive"));
+    }
     TierRead made = MakeTier(Tier::kKnn, profile_.knn->policy);
     for (uint32_t head = 0; head < profile_.kv_heads; ++head) {
       const BankQueries rows{
@@ -299,11 +314,6 @@ class LayerReader {
     }
   }
 
-  Tier TierOf(uint64_t seq) const {
-    if (seq < item_tiers_.sink.end) return Tier::kSink;
-    return seq >= item_tiers_.window.begin ? Tier::kWindow : Tier::kKnn;
-  }
-
   void ReportItems(LayerOutput& output) const {
     for (size_t row = 0; row < items_.size(); ++row) {
       for (const ScoredSeq& item : items_[row].Sorted()) {
@@ -315,7 +325,7 @@ class LayerReader {
              .position = block.positions()[item.seq % kBlockTokens],
              .logit = item.logit,
              .share = std::exp(double{item.logit} - output.lse[row]),
-             .tier = TierOf(item.seq)});
+             .tier = TierOf(item_tiers_, item.seq)});
       }
     }
   }
@@ -354,6 +364,11 @@ absl::Status CheckRead(const Profile& profile, const LayerRead& read) {
   if (read.layer >= profile.layers) {
     return base::InvalidField("reads.layer", absl::StrCat(read.layer),
                               absl::StrCat("0 to ", profile.layers - 1));
+  }
+  if (uint64_t{profile.query_heads} * read.rows > kQueryRowsMax) {
+    return base::InvalidField(
+        "reads.queries", absl::StrCat(read.rows, " rows"),
+        absl::StrCat("at most ", kQueryRowsMax / profile.query_heads));
   }
   const size_t expected =
       size_t{profile.query_heads} * read.rows * profile.key_dim;

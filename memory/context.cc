@@ -1,7 +1,9 @@
 #include "memory/context.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -32,28 +34,60 @@ std::string Heading(size_t mark, const RecalledPassage& passage) {
   return absl::StrCat(heading, ": ");
 }
 
-// An upper bound of what a part costs in any block: TokenCount of a whole never
-// exceeds the sum of its parts, and a longer mark never costs less.
-uint32_t Cost(size_t marks, const Part& part) {
-  return TokenCount(Heading(marks, part.passage)) +
+// An upper bound of what a part costs as the `mark`-th of a block: TokenCount
+// of a whole never exceeds the sum of its parts.
+uint32_t Cost(size_t mark, const Part& part) {
+  return TokenCount(Heading(mark, part.passage)) +
          TokenCount(part.passage.text) + TokenCount("\n\n");
 }
 
-// The passages of the last `count` entries, newest first.
-std::vector<Part> RecentParts(const LogView& view, const ContextQuery& query) {
-  std::vector<Part> parts;
-  uint64_t oldest = view.text->entry_count;
-  oldest -= std::min<uint64_t>(oldest, query.recent_entries);
-  for (uint32_t p = view.text->passage_count; p-- > 0;) {
-    if (oldest == view.text->entry_count ||
-        (*view.text->passages)[p].seq_first <
-            (*view.text->entries)[oldest]->seq_first) {
-      break;
+// Chooses parts as long as the block stays within its budget.
+class Packer {
+ public:
+  Packer(const LogView& view, uint32_t budget_tokens)
+      : view_(view), budget_tokens_(budget_tokens) {}
+
+  // The passages of the last `count` entries, newest first. What follows one
+  // that does not fit is older still, and left out with it.
+  void AddRecent(uint32_t count, const Cancelled& cancelled) {
+    const TextView& text = *view_.text;
+    if (count == 0 || text.entry_count == 0) return;
+    const size_t oldest =
+        text.entry_count - std::min<size_t>(text.entry_count, count);
+    const uint64_t seq_first = (*text.entries)[oldest]->seq_first;
+    for (uint32_t p = text.passage_count;
+         p-- > 0 && (*text.passages)[p].seq_first >= seq_first;) {
+      if (cancelled() || !Add({DescribePassage(view_, p), true})) return;
     }
-    parts.push_back({DescribePassage(view, p), true});
   }
-  return parts;
-}
+
+  // A passage that does not fit leaves room for a shorter one behind it.
+  void AddRecalled(RecalledPassage passage) {
+    if (taken_.contains(passage.seq_first)) return;
+    if (!Add({std::move(passage), false})) ++omitted_;
+  }
+
+  std::vector<Part> Take() { return std::move(parts_); }
+  uint32_t omitted() const { return omitted_; }
+
+ private:
+  bool Add(Part part) {
+    // Marks are given in the order of the log, and are 1 to n all the same.
+    const uint64_t cost = Cost(parts_.size() + 1, part);
+    if (used_ + cost > budget_tokens_) return false;
+    used_ += cost;
+    taken_.insert(part.passage.seq_first);
+    parts_.push_back(std::move(part));
+    return true;
+  }
+
+  const LogView& view_;
+  const uint64_t budget_tokens_;
+  uint64_t used_ = 0;
+  uint32_t omitted_ = 0;
+  std::set<uint64_t> taken_;  // By first seq.
+  std::vector<Part> parts_;
+};
 
 ContextResult Print(std::vector<Part> parts) {
   std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
@@ -102,29 +136,13 @@ absl::StatusOr<ContextResult> AssembleOver(
                                                       .limit = kCandidates,
                                                       .filter = query.filter},
                                                      cancelled));
-  std::vector<Part> candidates = RecentParts(view, query);
+  Packer packer(view, query.budget_tokens);
+  packer.AddRecent(query.recent_entries, cancelled);
   for (RecalledPassage& passage : recalled.passages) {
-    const bool there = std::any_of(
-        candidates.begin(), candidates.end(), [&](const Part& part) {
-          return part.recent && part.passage.seq_first == passage.seq_first;
-        });
-    if (!there) candidates.push_back({std::move(passage), false});
+    packer.AddRecalled(std::move(passage));
   }
-  std::vector<Part> chosen;
-  uint64_t used = 0;
-  uint32_t omitted = 0;
-  for (Part& part : candidates) {
-    const uint32_t cost = Cost(candidates.size(), part);
-    // A passage that does not fit leaves room for a shorter one behind it.
-    if (used + cost > query.budget_tokens) {
-      ++omitted;
-      continue;
-    }
-    used += cost;
-    chosen.push_back(std::move(part));
-  }
-  ContextResult result = Print(std::move(chosen));
-  result.omitted = omitted;
+  ContextResult result = Print(packer.Take());
+  result.omitted = packer.omitted();
   return result;
 }
 

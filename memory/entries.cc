@@ -10,6 +10,25 @@
 
 namespace mneme::memory {
 
+namespace {
+
+// Whether the entry's passages lie in its text and have its tokens.
+bool Fits(const Entry& entry, const EntryTerms& terms) {
+  uint64_t tokens = 0;
+  uint64_t at = 0;
+  for (const EntryTerms::CutPassage& passage : terms.passages) {
+    if (passage.bytes.begin < at || passage.bytes.end <= passage.bytes.begin ||
+        passage.tokens == 0) {
+      return false;
+    }
+    at = passage.bytes.end;
+    tokens += passage.tokens;
+  }
+  return at <= entry.text.size() && tokens == entry.seq_count;
+}
+
+}  // namespace
+
 void PutEntry(uint64_t uid, const Entry& entry, const EntryTerms& terms,
               WriteBatch& batch) {
   PutRecord(RecordKind::kEntry, EntryKey(uid, entry.number), EncodeEntry(entry),
@@ -29,34 +48,38 @@ void PutForgotten(uint64_t uid, const Entry& entry, WriteBatch& batch) {
 }
 
 absl::StatusOr<EntryTerms> ReadTerms(const Store& store, uint64_t uid,
-                                     uint64_t entry) {
-  const std::string key = LexicalKey(uid, entry);
+                                     const Entry& entry) {
+  const std::string key = LexicalKey(uid, entry.number);
   ASSIGN_OR_RETURN(const std::string record, store.Read(key));
   ASSIGN_OR_RETURN(const std::string_view payload,
                    OpenRecord(RecordKind::kLexical, key, record));
   EntryTerms terms;
-  if (!DecodeEntryTerms(payload, terms)) {
+  if (!DecodeEntryTerms(payload, terms) || !Fits(entry, terms)) {
     return MalformedRecord(RecordKind::kLexical, key);
   }
   return terms;
 }
 
-absl::Status LoadEntries(const Store& store, uint64_t uid, TextIndex& index) {
+absl::Status LoadEntries(const Store& store, uint64_t uid, uint64_t seq_next,
+                         TextIndex& index) {
   absl::Status sound;
-  RETURN_IF_ERROR(
-      ScanRecords(store, uid, RecordKind::kEntry,
-                  [&](std::string_view key, std::string_view payload) {
-                    Entry entry;
-                    if (!DecodeEntry(payload, entry) ||
-                        key != EntryKey(uid, entry.number)) {
-                      return false;
-                    }
-                    const absl::StatusOr<EntryTerms> terms =
-                        ReadTerms(store, uid, entry.number);
-                    sound.Update(terms.status());
-                    if (terms.ok()) index.Add(std::move(entry), *terms);
-                    return true;
-                  }));
+  uint64_t at = 0;  // Entries follow each other in the log.
+  RETURN_IF_ERROR(ScanRecords(
+      store, uid, RecordKind::kEntry,
+      [&](std::string_view key, std::string_view payload) {
+        Entry entry;
+        if (!DecodeEntry(payload, entry) ||
+            key != EntryKey(uid, entry.number) || entry.seq_first < at ||
+            entry.seq_first > seq_next ||
+            entry.seq_count > seq_next - entry.seq_first) {
+          return false;
+        }
+        at = entry.seq_first + entry.seq_count;
+        const absl::StatusOr<EntryTerms> terms = ReadTerms(store, uid, entry);
+        sound.Update(terms.status());
+        if (terms.ok()) index.Add(std::move(entry), *terms);
+        return true;
+      }));
   return sound;
 }
 

@@ -21,8 +21,9 @@ void PutForgotten(uint64_t uid, const Entry& entry, WriteBatch& batch);
 
 // Errors of all: DATA_LOSS for a record that is not sound; the store's.
 absl::StatusOr<EntryTerms> ReadTerms(const Store& store, uint64_t uid,
-                                     uint64_t entry);
-absl::Status LoadEntries(const Store& store, uint64_t uid, TextIndex& index);
+                                     const Entry& entry);
+absl::Status LoadEntries(const Store& store, uint64_t uid, uint64_t seq_next,
+                         TextIndex& index);
 absl::Status LoadForgotten(const Store& store, uint64_t uid, SeqSet& forgotten);
 
 }  // namespace mneme::memory

@@ -37,7 +37,8 @@ class Fingerprint {
 uint64_t FingerprintOf(const TextEntry& entry) {
   Fingerprint print;
   print.Add(entry.text).Add(entry.role).Add(entry.source);
-  print.Add(absl::StrCat(entry.source_offset, "/", entry.time_us.value_or(-1)));
+  print.Add(absl::StrCat(entry.source_offset, "/",
+                         entry.time_us ? absl::StrCat(*entry.time_us) : "now"));
   for (const auto& [key, value] : entry.metadata) print.Add(key).Add(value);
   return print.value();
 }
@@ -49,6 +50,31 @@ uint64_t FingerprintOf(const TokenRows& rows) {
       .Add({reinterpret_cast<const char*>(rows.positions.data()),
             rows.positions.size_bytes()})
       .value();
+}
+
+namespace {
+
+// Role and source stand in headings of context blocks, on terminals and in
+// logs: a line break in one could pass for another passage.
+absl::Status CheckLabel(std::string_view field, std::string_view label,
+                        size_t bytes_max) {
+  if (label.size() > bytes_max) {
+    return base::InvalidField(field, absl::StrCat(label.size(), " bytes"),
+                              absl::StrCat("at most ", bytes_max));
+  }
+  for (const char c : label) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      return base::InvalidField(field, base::Quoted(label),
+                                "no control characters");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckSource(std::string_view source) {
+  return CheckLabel("text.source", source, kSourceBytesMax);
 }
 
 absl::Status CheckText(const TextEntry& entry) {
@@ -65,16 +91,8 @@ absl::Status CheckText(const TextEntry& entry) {
     return base::InvalidField(
         "text.text", absl::StrCat("invalid UTF-8 at byte ", *bad), "UTF-8");
   }
-  if (entry.role.size() > kRoleBytesMax) {
-    return base::InvalidField("text.role",
-                              absl::StrCat(entry.role.size(), " bytes"),
-                              absl::StrCat("at most ", kRoleBytesMax));
-  }
-  if (entry.source.size() > kSourceBytesMax) {
-    return base::InvalidField("text.source",
-                              absl::StrCat(entry.source.size(), " bytes"),
-                              absl::StrCat("at most ", kSourceBytesMax));
-  }
+  RETURN_IF_ERROR(CheckLabel("text.role", entry.role, kRoleBytesMax));
+  RETURN_IF_ERROR(CheckSource(entry.source));
   size_t metadata_bytes = 0;
   for (const auto& [key, value] : entry.metadata) {
     metadata_bytes += key.size() + value.size();

@@ -19,6 +19,7 @@ namespace mneme::memory {
 
 // Errors: INVALID_ARGUMENT that names the field, what was given and the rule.
 absl::Status CheckText(const TextEntry& entry);
+absl::Status CheckSource(std::string_view source);
 absl::Status CheckTokens(const Profile& profile, const TokenRows& rows);
 
 // The positions of `count` new tokens: as given, or continued from

@@ -41,8 +41,17 @@ std::string Banked(uint64_t uid, RecordKind kind, uint64_t number,
 
 std::string FormatKey() { return "F"; }
 
+std::string UidNextKey() { return "U"; }
+
 std::string HeaderKey(const SessionName& name) {
   return absl::StrCat("S/", name.space, "/", name.session);
+}
+
+std::optional<SessionName> NameOfHeaderKey(std::string_view key) {
+  const size_t middle = key.find('/', 2);
+  if (!key.starts_with("S/") || middle == std::string_view::npos) return {};
+  return SessionName{.space = std::string(key.substr(2, middle - 2)),
+                     .session = std::string(key.substr(middle + 1))};
 }
 
 KeyRange AllHeaders() { return {"S/", "S0"}; }  // '0' follows '/'.

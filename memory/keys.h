@@ -6,6 +6,7 @@
 #define MNEME_MEMORY_KEYS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,9 @@ namespace mneme::memory {
 using KeyRange = std::pair<std::string, std::string>;  // [begin, end).
 
 std::string FormatKey();
+std::string UidNextKey();
+// The session whose header lies at `key`; nothing when it is no such key.
+std::optional<SessionName> NameOfHeaderKey(std::string_view key);
 std::string HeaderKey(const SessionName& name);
 KeyRange AllHeaders();
 

@@ -13,6 +13,10 @@ namespace {
 // search for each.
 constexpr size_t kIndexedRowsMax = 16;
 
+// Reading a cluster's scattered keys costs about five times a scan of as many,
+// so a run is scanned when more than a fifth of its clusters may hold a key.
+constexpr size_t kScanAbove = 5;
+
 class Searcher {
  public:
   Searcher(const LogView& view, const attention::PositionEncoder& encoder,
@@ -40,14 +44,28 @@ class Searcher {
     return going;
   }
 
+  // Cluster by cluster where the bounds leave out most, else by a scan.
   bool SearchSegment(const Segment& segment, const Cancelled& cancelled) {
     const SegmentIndex& index = segment.banks[bank_];
     const size_t dim = view_.profile->key_dim;
+    std::vector<std::vector<std::pair<float, uint32_t>>> bounds(best_.size());
+    size_t promising = 0;
+    for (size_t row = 0; row < best_.size(); ++row) {
+      if (cancelled()) return false;
+      bounds[row] = index.Bounds(rows_.queries + row * dim);
+      for (const auto& [bound, cluster] : bounds[row]) {
+        // An equal logit of an older token would still enter.
+        if (bound < best_[row].threshold()) break;
+        ++promising;
+      }
+    }
+    if (promising * kScanAbove > best_.size() * index.cluster_count()) {
+      return Scan(segment.range, cancelled);
+    }
     for (size_t row = 0; row < best_.size(); ++row) {
       if (cancelled()) return false;
       const float* query = rows_.queries + row * dim;
-      for (const auto& [bound, cluster] : index.Bounds(query)) {
-        // An equal logit of an older token would still enter.
+      for (const auto& [bound, cluster] : bounds[row]) {
         if (bound < best_[row].threshold()) break;
         ReadCluster(segment.range.begin, index.Members(cluster), query, row);
       }

@@ -1,5 +1,7 @@
 #include "memory/memory.h"
 
+#include <chrono>
+#include <exception>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -7,8 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "memory/keys.h"
-#include "memory/record.h"
+#include "memory/records.h"
 
 namespace mneme::memory {
 namespace {
@@ -60,7 +61,7 @@ absl::Status CheckFormat(Store& store) {
     base::ByteWriter payload;
     payload.Number(kFormatVersion);
     WriteBatch batch;
-    batch.Put(key, SealRecord(RecordKind::kFormat, key, payload.Take()));
+    PutRecord(RecordKind::kFormat, key, payload.Take(), batch);
     return store.Write(batch, /*sync=*/true);
   }
   RETURN_IF_ERROR(record.status());
@@ -86,92 +87,132 @@ absl::StatusOr<std::unique_ptr<Memory>> Memory::Open(
     std::unique_ptr<Store> store, const base::Clock* clock) {
   RETURN_IF_ERROR(CheckFormat(*store));
   std::unique_ptr<Memory> memory(new Memory(std::move(store), clock));
-  absl::Status sound;
-  {
-    base::MutexLock lock(&memory->mutex_);
-    auto& slots = memory->slots_;
-    auto& uid_next = memory->uid_next_;
-    const KeyRange range = AllHeaders();
-    RETURN_IF_ERROR(memory->store_->Scan(
-        range.first, range.second,
-        [&](std::string_view key, std::string_view record) {
-          absl::StatusOr<Session::Header> header = DecodeHeader(key, record);
-          if (!header.ok()) {
-            sound = header.status();
-            return false;
-          }
-          uid_next = std::max(uid_next, header->uid + 1);
-          auto slot = std::make_shared<Slot>();
-          slot->header = *std::move(header);
-          const SessionName& name = slot->header.name;
-          slots.emplace(Key{name.space, name.session}, std::move(slot));
-          return true;
-        }));
-  }
-  RETURN_IF_ERROR(sound);
-  memory->seal_thread_ = std::thread([raw = memory.get()] { raw->SealLoop(); });
+  RETURN_IF_ERROR(memory->LoadHeaders());
+  memory->maintenance_ =
+      std::thread([raw = memory.get()] { raw->MaintainLoop(); });
   return memory;
+}
+
+absl::Status Memory::LoadHeaders() {
+  base::MutexLock creating(&creating_);
+  const std::string uid_key = UidNextKey();
+  const absl::StatusOr<std::string> record = store_->Read(uid_key);
+  if (record.ok()) {
+    ASSIGN_OR_RETURN(const std::string_view payload,
+                     OpenRecord(RecordKind::kUidNext, uid_key, *record));
+    base::ByteReader in(payload);
+    uid_next_ = in.Number<uint64_t>();
+    if (!in.done()) return MalformedRecord(RecordKind::kUidNext, uid_key);
+  } else if (!absl::IsNotFound(record.status())) {
+    return record.status();
+  }
+  base::MutexLock lock(&mutex_);
+  const KeyRange range = AllHeaders();
+  return store_->Scan(
+      range.first, range.second,
+      [&](std::string_view key, std::string_view bytes) {
+        const auto name = NameOfHeaderKey(key);
+        if (!name) return true;
+        auto slot = std::make_shared<Slot>();
+        absl::StatusOr<Session::Header> header = DecodeHeader(key, bytes);
+        if (header.ok()) {
+          slot->header = *std::move(header);
+        } else {
+          // The others are not affected.
+          slot->header.name = *name;
+          slot->damage = base::Annotate(header.status(), name->ToString());
+        }
+        slots_.emplace(Key{name->space, name->session}, std::move(slot));
+        return true;
+      });
 }
 
 Memory::~Memory() {
   {
-    base::MutexLock lock(&seal_mutex_);
+    base::MutexLock lock(&queue_mutex_);
     stopping_ = true;
   }
-  seal_wake_.NotifyAll();
-  if (seal_thread_.joinable()) seal_thread_.join();
+  queue_wake_.NotifyAll();
+  if (maintenance_.joinable()) maintenance_.join();
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Memory::Create(const SessionName& name,
                                                         Profile profile) {
   ASSIGN_OR_RETURN(profile, Complete(std::move(profile)));
+  base::MutexLock creating(&creating_);
   auto slot = std::make_shared<Slot>();
+  slot->header = {
+      .uid = uid_next_,
+      .name = name,
+      .profile = std::move(profile),
+      .create_time_us = std::chrono::duration_cast<std::chrono::microseconds>(
+                            clock_->Now().time_since_epoch())
+                            .count()};
+  base::MutexLock opening(&slot->opening);  // Who finds it waits for the disk.
   {
-    // Held over the write: two creations of one name must not both succeed.
     base::MutexLock lock(&mutex_);
-    if (slots_.contains(Key{name.space, name.session})) {
+    if (!slots_.emplace(Key{name.space, name.session}, slot).second) {
       return base::Error(absl::StatusCode::kAlreadyExists,
                          absl::StrCat(name.ToString(), " exists already"),
                          {.reason = "SESSION_EXISTS",
                           .field = "session",
                           .metadata = {{"session", name.ToString()}}});
     }
-    slot->header = {
-        .uid = uid_next_,
-        .name = name,
-        .profile = std::move(profile),
-        .create_time_us = std::chrono::duration_cast<std::chrono::microseconds>(
-                              clock_->Now().time_since_epoch())
-                              .count()};
-    const std::string key = HeaderKey(name);
-    WriteBatch batch;
-    // A session of this uid may have been deleted after the last opening.
-    const KeyRange stale = AllOf(uid_next_);
-    batch.DeleteRange(stale.first, stale.second);
-    batch.Put(key,
-              SealRecord(RecordKind::kHeader, key, EncodeHeader(slot->header)));
-    RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
-    ++uid_next_;
-    slots_.emplace(Key{name.space, name.session}, slot);
   }
-  return Find(name);
+  WriteBatch batch;
+  PutRecord(RecordKind::kHeader, HeaderKey(name), EncodeHeader(slot->header),
+            batch);
+  base::ByteWriter uid_next;
+  uid_next.Number(uid_next_ + 1);
+  PutRecord(RecordKind::kUidNext, UidNextKey(), uid_next.Take(), batch);
+  const absl::Status written = store_->Write(batch, /*sync=*/true);
+  if (!written.ok()) {
+    slot->deleted = true;
+    base::MutexLock lock(&mutex_);
+    slots_.erase(Key{name.space, name.session});
+    return written;
+  }
+  ++uid_next_;
+  return OpenIn(*slot);
+}
+
+absl::StatusOr<std::shared_ptr<Memory::Slot>> Memory::FindSlot(
+    const SessionName& name) const {
+  base::MutexLock lock(&mutex_);
+  const auto it = slots_.find(Key{name.space, name.session});
+  if (it == slots_.end()) return NotFound(name);
+  if (!it->second->damage.ok()) return it->second->damage;
+  return it->second;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> Memory::OpenIn(Slot& slot) {
+  if (slot.deleted) return NotFound(slot.header.name);
+  if (!slot.session) {
+    ASSIGN_OR_RETURN(slot.session,
+                     Session::Open(store_.get(), clock_, slot.header));
+    ++open_count_;
+    Changed(slot.session);  // It may have runs that were never sealed.
+  }
+  return slot.session;
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Memory::Find(const SessionName& name) {
-  std::shared_ptr<Slot> slot;
-  {
-    base::MutexLock lock(&mutex_);
-    const auto it = slots_.find(Key{name.space, name.session});
-    if (it == slots_.end()) return NotFound(name);
-    slot = it->second;
-  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<Slot> slot, FindSlot(name));
   base::MutexLock lock(&slot->opening);
-  if (!slot->session) {
-    ASSIGN_OR_RETURN(slot->session,
-                     Session::Open(store_.get(), clock_, slot->header));
-    Grew(slot->session);  // It may have runs that were never sealed.
+  return OpenIn(*slot);
+}
+
+absl::StatusOr<Memory::Description> Memory::Describe(const SessionName& name) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Slot> slot, FindSlot(name));
+  base::MutexLock lock(&slot->opening);
+  if (slot->deleted) return NotFound(name);
+  Description description{.profile = slot->header.profile, .info = {}};
+  if (slot->session) {
+    description.info = slot->session->Info();
+    return description;
   }
-  return slot->session;
+  ASSIGN_OR_RETURN(description.info, Session::ReadInfo(*store_, slot->header));
+  return description;
 }
 
 std::vector<SessionName> Memory::List(const std::string& space,
@@ -196,72 +237,103 @@ absl::Status Memory::Delete(const SessionName& name) {
     if (it == slots_.end()) return NotFound(name);
     slot = it->second;
   }
+  const KeyRange records = AllOf(slot->header.uid);
   {
     base::MutexLock lock(&slot->opening);
+    if (slot->deleted) return NotFound(name);
     // From here on no append is acknowledged.
     if (slot->session) slot->session->Close();
-    const KeyRange records = AllOf(slot->header.uid);
     WriteBatch batch;
     batch.Delete(HeaderKey(name));
-    batch.DeleteRange(records.first, records.second);
+    // A header that cannot be read does not say which records are its own.
+    if (slot->damage.ok()) batch.DeleteRange(records.first, records.second);
     const absl::Status written = store_->Write(batch, /*sync=*/true);
-    if (!written.ok()) {
-      slot->session.reset();  // Nothing was deleted: open it again.
-      return written;
-    }
+    if (slot->session) --open_count_;
+    slot->session.reset();
+    if (!written.ok()) return written;  // Nothing was deleted: open it again.
+    slot->deleted = true;
   }
-  base::MutexLock lock(&mutex_);
-  const auto it = slots_.find(key);
-  if (it != slots_.end() && it->second == slot) slots_.erase(it);
+  {
+    base::MutexLock lock(&mutex_);
+    slots_.erase(key);
+  }
+  {
+    base::MutexLock lock(&queue_mutex_);
+    deleted_.push_back(records);
+  }
+  queue_wake_.NotifyOne();
   return absl::OkStatus();
 }
 
-void Memory::Grew(const std::shared_ptr<Session>& session) {
+void Memory::Changed(const std::shared_ptr<Session>& session) {
   {
-    base::MutexLock lock(&seal_mutex_);
-    for (const std::weak_ptr<Session>& queued : seal_queue_) {
+    base::MutexLock lock(&queue_mutex_);
+    for (const std::weak_ptr<Session>& queued : changed_) {
       if (queued.lock() == session) return;
     }
-    seal_queue_.push_back(session);
+    changed_.push_back(session);
   }
-  seal_wake_.NotifyOne();
+  queue_wake_.NotifyOne();
 }
 
-void Memory::SealLoop() {
+void Memory::MaintainLoop() {
   for (;;) {
     std::shared_ptr<Session> session;
+    std::vector<KeyRange> deleted;
     {
-      base::MutexLock lock(&seal_mutex_);
-      while (!stopping_ && seal_queue_.empty()) seal_wake_.Wait(&seal_mutex_);
+      base::MutexLock lock(&queue_mutex_);
+      while (!stopping_ && changed_.empty() && deleted_.empty()) {
+        queue_wake_.Wait(&queue_mutex_);
+      }
       if (stopping_) return;
-      session = seal_queue_.front().lock();
-      seal_queue_.erase(seal_queue_.begin());
+      deleted.swap(deleted_);
+      if (!changed_.empty()) {
+        session = changed_.front().lock();
+        changed_.erase(changed_.begin());
+      }
     }
-    if (!session) continue;
-    const absl::StatusOr<bool> more = session->SealOne();
-    if (!more.ok()) {
-      // The run stays hot: slower, not wrong.
-      base::Log(base::LogLevel::kWarning, "seal_failed",
-                {{"session", session->header().name.ToString()},
-                 {"error", std::string(more.status().message())}});
-    } else if (*more) {
-      Grew(session);
+    for (const KeyRange& records : deleted) {
+      const absl::Status compacted =
+          store_->Compact(records.first, records.second);
+      if (!compacted.ok()) {
+        base::Log(base::LogLevel::kWarning, "compaction_failed",
+                  {{"error", std::string(compacted.message())}});
+      }
     }
+    if (session && Maintain(*session)) Changed(session);
   }
+}
+
+bool Memory::Maintain(Session& session) {
+  // A failure here leaves a session slower or larger, never wrong.
+  absl::Status status;
+  bool more = false;
+  try {
+    status = session.CompactForgotten();
+    if (status.ok()) {
+      const absl::StatusOr<bool> sealed =
+          session.SealOne([this] { return stopping_.load(); });
+      status = sealed.status();
+      more = sealed.ok() && *sealed;
+    }
+  } catch (const std::exception& failure) {
+    status = absl::InternalError(failure.what());
+  }
+  if (!status.ok() && !absl::IsCancelled(status)) {
+    base::Log(base::LogLevel::kWarning, "maintenance_failed",
+              {{"session", session.header().name.ToString()},
+               {"error", std::string(status.message())}});
+  }
+  return more;
 }
 
 Memory::Counts Memory::Count() const {
   Counts counts;
-  std::vector<std::shared_ptr<Slot>> slots;
   {
     base::MutexLock lock(&mutex_);
-    for (const auto& [key, slot] : slots_) slots.push_back(slot);
+    counts.sessions = slots_.size();
   }
-  counts.sessions = slots.size();
-  for (const auto& slot : slots) {
-    base::MutexLock lock(&slot->opening);
-    if (slot->session) ++counts.open_sessions;
-  }
+  counts.open_sessions = open_count_;
   counts.disk_bytes = store_->ApproximateBytes();
   return counts;
 }

@@ -1,14 +1,16 @@
 // memory/memory.h: every session of one data directory.
 // Finds, creates, lists and deletes sessions, opens them on demand, and seals
-// their runs in the background.
+// their runs and compacts what they forgot in the background.
 
 #ifndef MNEME_MEMORY_MEMORY_H_
 #define MNEME_MEMORY_MEMORY_H_
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,7 +30,7 @@ class Memory {
   // Lifetime: `clock` outlives the memory.
   static absl::StatusOr<std::unique_ptr<Memory>> Open(
       std::unique_ptr<Store> store, const base::Clock* clock);
-  // Waits for the sealing thread. No call may be under way.
+  // Waits for the background thread. No call may be under way.
   ~Memory();
 
   // Errors: ALREADY_EXISTS; INVALID_ARGUMENT for a bad profile; the store's.
@@ -38,6 +40,14 @@ class Memory {
   // Opens the session if it is not. Errors: NOT_FOUND; those of Session::Open.
   absl::StatusOr<std::shared_ptr<Session>> Find(const SessionName& name);
 
+  // A session at a glance; one that is not open is not opened for it.
+  // Errors: NOT_FOUND; DATA_LOSS.
+  struct Description {
+    Profile profile;
+    SessionInfo info;
+  };
+  absl::StatusOr<Description> Describe(const SessionName& name);
+
   // Up to `limit` names of `space` after `after` (empty: from the start).
   std::vector<SessionName> List(const std::string& space,
                                 const std::string& after, size_t limit) const;
@@ -46,8 +56,9 @@ class Memory {
   // hold the session may still read it; appends to it are refused.
   absl::Status Delete(const SessionName& name);
 
-  // Tells the sealing thread that a session grew.
-  void Grew(const std::shared_ptr<Session>& session);
+  // Tells the background thread that a session changed: there may be a run to
+  // seal, or forgotten bytes to compact away.
+  void Changed(const std::shared_ptr<Session>& session);
 
   struct Counts {
     uint64_t sessions = 0;
@@ -57,29 +68,44 @@ class Memory {
   Counts Count() const;
 
  private:
-  // A known session; `session` is null until first use.
+  // A known session; `session` is null until first use. `opening` is held while
+  // its header or its existence is being written, and while it is opened.
   struct Slot {
     Session::Header header;
+    absl::Status damage;  // Why the header could not be read.
     base::Mutex opening;
+    bool deleted ABSL_GUARDED_BY(opening) = false;
     std::shared_ptr<Session> session ABSL_GUARDED_BY(opening);
   };
   using Key = std::pair<std::string, std::string>;  // Namespace, session.
 
   Memory(std::unique_ptr<Store> store, const base::Clock* clock);
-  void SealLoop();
+  absl::Status LoadHeaders();
+  absl::StatusOr<std::shared_ptr<Slot>> FindSlot(const SessionName& name) const;
+  absl::StatusOr<std::shared_ptr<Session>> OpenIn(Slot& slot)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.opening);
+  void MaintainLoop();
+  // One piece of work for a session; whether there may be more.
+  bool Maintain(Session& session);
 
   const std::unique_ptr<Store> store_;
   const base::Clock* const clock_;
 
   mutable base::Mutex mutex_;
   std::map<Key, std::shared_ptr<Slot>> slots_ ABSL_GUARDED_BY(mutex_);
-  uint64_t uid_next_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::atomic<uint64_t> open_count_{0};
 
-  base::Mutex seal_mutex_;
-  base::CondVar seal_wake_;
-  std::vector<std::weak_ptr<Session>> seal_queue_ ABSL_GUARDED_BY(seal_mutex_);
-  bool stopping_ ABSL_GUARDED_BY(seal_mutex_) = false;
-  std::thread seal_thread_;
+  base::Mutex creating_;  // Held over the write that makes a session.
+  uint64_t uid_next_ ABSL_GUARDED_BY(creating_) = 1;
+
+  base::Mutex queue_mutex_;
+  base::CondVar queue_wake_;
+  std::vector<std::weak_ptr<Session>> changed_ ABSL_GUARDED_BY(queue_mutex_);
+  // Records of deleted sessions, to be compacted away.
+  std::vector<std::pair<std::string, std::string>> deleted_
+      ABSL_GUARDED_BY(queue_mutex_);
+  std::atomic<bool> stopping_{false};
+  std::thread maintenance_;
 };
 
 }  // namespace mneme::memory

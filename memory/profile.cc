@@ -24,7 +24,9 @@ absl::Status CheckRange(std::string_view field, uint64_t given, uint64_t least,
                         uint64_t most) {
   if (given >= least && given <= most) return absl::OkStatus();
   return InvalidField(absl::StrCat("profile.", std::string(field)),
-                      absl::StrCat(given), absl::StrCat(least, " to ", most));
+                      absl::StrCat(given),
+                      most == 0 ? std::string("nothing with this policy")
+                                : absl::StrCat(least, " to ", most));
 }
 
 absl::Status CheckName(std::string_view name) {
@@ -56,10 +58,16 @@ absl::Status CheckGeometry(const Profile& profile) {
                      "of at most ",
                      kTokenBytesMax));
   }
-  if (!std::isfinite(profile.logit_scale) || profile.logit_scale <= 0) {
+  if (profile.bank_count() > kBanksMax) {
+    return InvalidField(
+        "profile",
+        absl::StrCat(profile.bank_count(), " banks (layers * kv_heads)"),
+        absl::StrCat("at most ", kBanksMax));
+  }
+  if (!(profile.logit_scale > 0 && profile.logit_scale <= kLogitScaleMax)) {
     return InvalidField("profile.logit_scale",
                         absl::StrCat(profile.logit_scale),
-                        "a finite number above 0");
+                        absl::StrCat("above 0, at most ", kLogitScaleMax));
   }
   return CheckRange("sink_tokens", profile.sink_tokens, 0, kSinkTokensMax);
 }
@@ -86,7 +94,8 @@ absl::Status CheckKnn(const Profile& profile) {
   if (profile.knn->distance < 0 || profile.knn->distance > distance_max) {
     return InvalidField(
         "profile.knn.distance", absl::StrCat(profile.knn->distance),
-        absl::StrCat("0 to ", distance_max, " for this position policy"));
+        distance_max == 0 ? std::string("nothing with this policy")
+                          : absl::StrCat("0 to ", distance_max));
   }
   return absl::OkStatus();
 }
@@ -96,6 +105,15 @@ absl::Status CheckCompressive(const Profile& profile) {
   RETURN_IF_ERROR(CheckRange("compressive.segment_tokens",
                              profile.compressive->segment_tokens, 1,
                              kTierTokensMax));
+  const size_t state_bytes = profile.bank_count() * profile.key_dim *
+                             (profile.value_dim + size_t{1}) * sizeof(float);
+  if (state_bytes > kStateBytesMax) {
+    return InvalidField(
+        "profile.compressive", absl::StrCat(state_bytes, " bytes of state"),
+        absl::StrCat("layers * kv_heads * key_dim * (value_dim + 1) * 4 of at "
+                     "most ",
+                     kStateBytesMax));
+  }
   const size_t gates = profile.compressive->gate_logits.size();
   const size_t heads = profile.query_heads;
   if (gates != 1 && gates != heads && gates != heads * profile.layers) {
@@ -178,7 +196,8 @@ absl::StatusOr<Profile> Complete(Profile profile) {
   if (!profile.text_encoder.empty()) {
     const Profile text = TextProfile();
     if (profile.text_encoder != text.text_encoder) {
-      return InvalidField("profile.text_encoder", profile.text_encoder,
+      return InvalidField("profile.text_encoder",
+                          base::Quoted(profile.text_encoder),
                           absl::StrCat("absent or \"", kHashEncoder, "\""));
     }
     if (profile.layers != 1 || profile.kv_heads != text.kv_heads ||

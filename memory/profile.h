@@ -28,8 +28,15 @@ inline constexpr uint32_t kTierTokensMax = 1 << 20;
 inline constexpr uint32_t kSinkTokensMax = 4096;
 // Doubles hold every integer up to here, so angles are exact functions of it.
 inline constexpr int64_t kPositionMax = int64_t{1} << 53;
-// A token of all layers must fit in a message with room to spare.
-inline constexpr size_t kTokenBytesMax = 4 << 20;
+// A token of all layers and heads: a block of 128 of them is allocated at once.
+inline constexpr size_t kTokenBytesMax = 1 << 20;
+// Banks are sealed and read one by one.
+inline constexpr size_t kBanksMax = 1 << 14;
+// The compressive state of all banks: it is copied when a segment is absorbed.
+inline constexpr size_t kStateBytesMax = 256 << 20;
+
+// Logits beyond this scale overflow on ordinary keys.
+inline constexpr double kLogitScaleMax = 1e6;
 
 // The angles a tier gives to a query at position t and a key at position p.
 enum class PositionPolicy {

@@ -66,24 +66,22 @@ absl::StatusOr<LayerOutput> AttendSentences(
 // semantic heads' is what the tiers reported.
 TierShares FuseShares(const LogView& view, const LayerOutput& semantic,
                       const std::vector<FusedPassage>& fused) {
-  const uint64_t window_begin = view.ranges().window.begin;
+  const TierRanges ranges = view.ranges();
   double lexical_total = 0;
-  double lexical_window = 0;
+  TierShares lexical{};
   for (const FusedPassage& passage : fused) {
+    const uint64_t seq = (*view.text->passages)[passage.passage].seq_first;
     lexical_total += passage.lexical_share;
-    if ((*view.text->passages)[passage.passage].seq_first >= window_begin) {
-      lexical_window += passage.lexical_share;
-    }
+    lexical[static_cast<size_t>(TierOf(ranges, seq))] += passage.lexical_share;
   }
   if (lexical_total <= 0) return semantic.shares;
   const double semantic_weight =
       2 * kSemanticWeight / (2 * kSemanticWeight + kLexicalWeight);
-  TierShares shares = semantic.shares;
-  for (double& share : shares) share *= semantic_weight;
-  const double lexical_weight = 1 - semantic_weight;
-  const double in_window = lexical_window / lexical_total;
-  shares[static_cast<size_t>(Tier::kWindow)] += lexical_weight * in_window;
-  shares[static_cast<size_t>(Tier::kKnn)] += lexical_weight * (1 - in_window);
+  TierShares shares{};
+  for (size_t tier = 0; tier < kTierCount; ++tier) {
+    shares[tier] = semantic_weight * semantic.shares[tier] +
+                   (1 - semantic_weight) * lexical[tier] / lexical_total;
+  }
   return shares;
 }
 
@@ -99,7 +97,7 @@ absl::Status CheckRecallQuery(const RecallQuery& query) {
     return base::InvalidField(
         "query", absl::StrCat("invalid UTF-8 at byte ", *bad), "UTF-8");
   }
-  if (query.query.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+  if (base::IsBlank(query.query)) {
     return base::InvalidField(
         "query", query.query.empty() ? "nothing" : "only white space",
         "a question or some words");
@@ -127,9 +125,7 @@ RecalledPassage DescribePassage(const LogView& view, uint32_t passage) {
   out.role = entry.role;
   out.time_us = entry.time_us;
   out.metadata = entry.metadata;
-  out.tier = place.seq_first + place.tokens > view.ranges().window.begin
-                 ? Tier::kWindow
-                 : Tier::kKnn;
+  out.tier = TierOf(view.ranges(), place.seq_first);
   return out;
 }
 
@@ -167,7 +163,7 @@ absl::StatusOr<RecallResult> RecallOver(
     if (!Matches(query.filter, entry)) continue;
     RecalledPassage passage = DescribePassage(view, found.passage);
     passage.share = found.share;
-    passage.score = std::log(double{found.share});
+    passage.score = std::log(found.share);
     passage.heads.emplace_back("lexical", found.lexical_share);
     for (size_t head = 0; head < kSemanticHeads.size(); ++head) {
       passage.heads.emplace_back(kSemanticHeads[head],

@@ -19,6 +19,7 @@ namespace mneme::memory {
 // the payloads.
 enum class RecordKind : char {
   kFormat = 'F',      // Version of the whole directory.
+  kUidNext = 'U',     // The uid of the next session.
   kHeader = 'S',      // A session: uid, name, profile.
   kHead = 'h',        // Where the session's log ends.
   kRows = 'b',        // Keys and values of one full block of one bank.

@@ -101,7 +101,7 @@ absl::Status Requests::DropEntries(const std::set<uint64_t>& entries,
 absl::Status Requests::DropOlder(int64_t time_us, WriteBatch& batch) const {
   return DropIf(
       [&](const Remembered& remembered) {
-        return remembered.time_us < time_us;
+        return !remembered.result.entry && remembered.time_us < time_us;
       },
       batch);
 }

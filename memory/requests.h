@@ -36,7 +36,8 @@ class Requests {
   // again.
   absl::Status DropEntries(const std::set<uint64_t>& entries,
                            WriteBatch& batch) const;
-  // Deletes the records older than `time_us`.
+  // Deletes the records older than `time_us`, but for those of entries, which
+  // live as long as the entry: a document is never remembered twice.
   absl::Status DropOlder(int64_t time_us, WriteBatch& batch) const;
 
  private:

@@ -46,7 +46,8 @@ absl::Status Translate(const rocksdb::Status& status) {
   } else if (status.IsNoSpace()) {
     code = absl::StatusCode::kResourceExhausted;
     detail.reason = "DISK_FULL";
-  } else if (status.IsCorruption()) {
+  } else if (status.IsCorruption() ||
+             status.subcode() == rocksdb::Status::SubCode::kPathNotFound) {
     code = absl::StatusCode::kDataLoss;
     detail.reason = "STORE_CORRUPT";
   } else {
@@ -70,8 +71,11 @@ rocksdb::Options MakeOptions() {
   options.max_log_file_size = 1 << 20;
   options.info_log_level = rocksdb::WARN_LEVEL;
   options.paranoid_checks = true;
-  // A torn record at the end of the log is a write that was never acknowledged.
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  // A torn record at the end of the log is a write that was never acknowledged;
+  // one in its midst is damage, and stopping there in silence would lose what
+  // was acknowledged behind it.
+  options.wal_recovery_mode =
+      rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -184,14 +188,22 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksStore(
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
       rocksdb::DB::Open(MakeOptions(), directory, &db);
-  if (status.IsIOError() &&
-      status.ToString().find("lock") != std::string::npos) {
+  const std::string message = status.ToString();
+  const auto says = [&](std::string_view words) {
+    return message.find(words) != std::string::npos;
+  };
+  if (says("While lock file") || says("lock hold by current process")) {
     return base::Error(
         absl::StatusCode::kFailedPrecondition,
         absl::StrCat("the data directory ", directory,
                      " is open in another process; stop it, or ask it with "
                      "--server"),
         {.reason = "DATA_DIR_IN_USE", .metadata = {{"directory", directory}}});
+  }
+  if (says("Permission denied")) {
+    return base::Error(absl::StatusCode::kPermissionDenied,
+                       absl::StrCat("cannot open ", directory, ": ", message),
+                       {.reason = "DATA_DIR_UNWRITABLE"});
   }
   if (!status.ok()) {
     return base::Annotate(Translate(status),

@@ -39,8 +39,8 @@ class SegmentLoader {
     SegmentIndex index;
     // A hole among the banks leaves the segment incomplete, and it is dropped.
     if (!in.ok() || begin % kSealTokens != 0 ||
-        begin != building_.range.begin || building_.range.end > seq_next_ ||
-        bank != building_.banks.size() ||
+        begin != building_.range.begin || begin > seq_next_ ||
+        seq_next_ - begin < kSealTokens || bank != building_.banks.size() ||
         !DecodeSegmentIndex(in.Raw(in.left()), kSealTokens, profile_.key_dim,
                             index)) {
       return;
@@ -76,13 +76,14 @@ std::optional<SeqRange> NextRun(const LogView& view) {
 
 absl::StatusOr<std::shared_ptr<const Segment>> BuildSegment(
     const LogView& view, const attention::PositionEncoder& positions,
-    SeqRange run) {
+    SeqRange run, const Cancelled& cancelled) {
   const Profile& profile = *view.profile;
   auto segment = std::make_shared<Segment>();
   segment->range = run;
   KeyReader reader(profile, positions);
   std::vector<float> keys(run.size() * profile.key_dim);
   for (size_t bank = 0; bank < profile.bank_count(); ++bank) {
+    if (cancelled()) return absl::CancelledError("sealing was stopped");
     ForEachSlice(*view.rows, run, [&](const BlockSlice& slice) {
       const float* rows = reader.Keys(slice, bank, profile.knn->policy);
       std::copy(rows, rows + slice.count * profile.key_dim,

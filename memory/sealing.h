@@ -19,10 +19,10 @@ namespace mneme::memory {
 // reads every key and so has no use for an index.
 std::optional<SeqRange> NextRun(const LogView& view);
 
-// Errors: INTERNAL when clustering fails.
+// Errors: INTERNAL when clustering fails; CANCELLED, asked between banks.
 absl::StatusOr<std::shared_ptr<const Segment>> BuildSegment(
     const LogView& view, const attention::PositionEncoder& positions,
-    SeqRange run);
+    SeqRange run, const Cancelled& cancelled);
 
 void PutSegment(uint64_t uid, const Segment& segment, WriteBatch& batch);
 void DeleteSegment(uint64_t uid, const Segment& segment, WriteBatch& batch);

@@ -18,8 +18,8 @@ namespace {
 
 constexpr int kIterations = 4;  // More move the centres little and cost a lot.
 constexpr int kSeed = 1234;     // Any fixed number: the same keys, same index.
-// Rounding of a float dot product, relative to |q| * |k|: a bound must not be
-// beaten by it.
+// Rounding of a float dot product of up to 1024 terms, relative to |q| * |k|: a
+// bound must not be beaten by it.
 constexpr float kBoundSlack = 1e-5F;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -72,6 +72,14 @@ void Train(const float* rows, size_t count, SegmentIndex& index,
   }
 }
 
+void MeasureReaches(SegmentIndex& index) {
+  index.reaches.resize(index.cluster_count());
+  for (size_t c = 0; c < index.cluster_count(); ++c) {
+    index.reaches[c] =
+        Norm(index.centers.data() + c * index.dim, index.dim) + index.radii[c];
+  }
+}
+
 }  // namespace
 
 std::vector<std::pair<float, uint32_t>> SegmentIndex::Bounds(
@@ -107,6 +115,7 @@ absl::StatusOr<SegmentIndex> BuildSegmentIndex(const float* rows, size_t count,
     return absl::InternalError(
         absl::StrCat("clustering ", count, " keys: ", failure.what()));
   }
+  MeasureReaches(index);
   return index;
 }
 
@@ -144,6 +153,7 @@ bool DecodeSegmentIndex(std::string_view payload, size_t count, size_t dim,
     if (row >= count || seen[row]) return false;
     seen[row] = true;
   }
+  MeasureReaches(index);
   return true;
 }
 

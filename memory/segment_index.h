@@ -26,6 +26,7 @@ struct SegmentIndex {
   size_t dim = 0;
   std::vector<float> centers;     // [clusters, dim].
   std::vector<float> radii;       // [clusters], largest distance of a member.
+  std::vector<float> reaches;     // [clusters], |centre| + radius; derived.
   std::vector<uint32_t> offsets;  // [clusters + 1], into members.
   std::vector<uint32_t> members;  // Rows of the run, ascending in a cluster.
 
@@ -36,7 +37,8 @@ struct SegmentIndex {
   }
 
   // Clusters with an upper bound of the dot product of `query` with their
-  // members, best first.
+  // members, as DotRows rounds it, best first.
+  // Shapes: query [dim].
   std::vector<std::pair<float, uint32_t>> Bounds(const float* query) const;
 };
 

@@ -1,7 +1,9 @@
 #include "memory/session.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -12,6 +14,8 @@
 #include "attention/position.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/log.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "memory/attend.h"
 #include "memory/context.h"
@@ -50,6 +54,8 @@ struct Head {
   int64_t position_next = 0;
   uint64_t entry_next = 1;
   int64_t update_time_us = 0;
+  uint64_t tokens = 0;   // Appended and not forgotten.
+  uint64_t entries = 0;  // Likewise.
 };
 
 std::string EncodeHead(const Head& head) {
@@ -58,6 +64,8 @@ std::string EncodeHead(const Head& head) {
   out.Number(head.position_next);
   out.Number(head.entry_next);
   out.Number(head.update_time_us);
+  out.Number(head.tokens);
+  out.Number(head.entries);
   return out.Take();
 }
 
@@ -67,7 +75,37 @@ bool DecodeHead(std::string_view payload, Head& head) {
   head.position_next = in.Number<int64_t>();
   head.entry_next = in.Number<uint64_t>();
   head.update_time_us = in.Number<int64_t>();
+  head.tokens = in.Number<uint64_t>();
+  head.entries = in.Number<uint64_t>();
   return in.done();
+}
+
+// A session that nothing was ever appended to has no head record.
+absl::StatusOr<Head> ReadHead(const Store& store,
+                              const Session::Header& header) {
+  Head head;
+  const std::string key = HeadKey(header.uid);
+  const absl::StatusOr<std::string> record = store.Read(key);
+  if (absl::IsNotFound(record.status())) {
+    head.update_time_us = header.create_time_us;
+    return head;
+  }
+  RETURN_IF_ERROR(record.status());
+  ASSIGN_OR_RETURN(const std::string_view payload,
+                   OpenRecord(RecordKind::kHead, key, *record));
+  if (!DecodeHead(payload, head)) {
+    return MalformedRecord(RecordKind::kHead, key);
+  }
+  return head;
+}
+
+SessionInfo InfoOf(const Head& head, const Session::Header& header) {
+  return {.seq_next = head.seq_next,
+          .position_next = head.position_next,
+          .tokens = head.tokens,
+          .entries = head.entries,
+          .create_time_us = header.create_time_us,
+          .update_time_us = head.update_time_us};
 }
 
 SeqRange RangeOf(const Entry& entry) {
@@ -89,7 +127,7 @@ class Session::Impl {
 
   absl::Status Load() {
     base::MutexLock lock(&writer_);
-    RETURN_IF_ERROR(LoadHead());
+    ASSIGN_OR_RETURN(head_, ReadHead(*store_, header_));
     RETURN_IF_ERROR(log_.Load(*store_, head_.seq_next));
     auto forgotten = std::make_shared<SeqSet>();
     RETURN_IF_ERROR(LoadForgotten(*store_, header_.uid, *forgotten));
@@ -100,14 +138,17 @@ class Session::Impl {
     view->position_next = head_.position_next;
     view->segments = std::make_shared<SegmentList>(
         LoadSegments(*store_, header_.uid, header_.profile, head_.seq_next));
-    if (header_.profile.compressive) view->fold = ReplayFold(*forgotten);
+    if (header_.profile.compressive) {
+      view->fold = ReplayFold(*forgotten, view->checkpoint_seq);
+    }
     if (takes_text()) {
-      RETURN_IF_ERROR(LoadEntries(*store_, header_.uid, text_));
+      RETURN_IF_ERROR(LoadEntries(*store_, header_.uid, head_.seq_next, text_));
       view->text = text_.View();
     }
     view->forgotten = std::move(forgotten);
     Publish(std::move(view));
-    return DropOldRequests();
+    DropOldRequests();
+    return absl::OkStatus();
   }
 
   const Header& header() const { return header_; }
@@ -154,6 +195,7 @@ class Session::Impl {
                  .seq_first = head.seq_next,
                  .seq_count = static_cast<uint32_t>(prepared.rows)};
     PutEntry(header_.uid, stored, prepared.terms, batch);
+    ++head.entries;
     AppendResult result;
     result.entry = stored.number;
     result.passages = static_cast<uint32_t>(prepared.terms.passages.size());
@@ -217,17 +259,11 @@ class Session::Impl {
     base::MutexLock lock(&writer_);
     RETURN_IF_ERROR(CheckOpen());
     const std::shared_ptr<const LogView> before = View();
-    std::vector<std::shared_ptr<const Entry>> gone;
-    TextIndex kept;
+    Entries gone;
+    Entries stay;
     for (size_t i = 0; before->text && i < before->text->entry_count; ++i) {
       const auto& entry = (*before->text->entries)[i];
-      if (chosen(*entry)) {
-        gone.push_back(entry);
-        continue;
-      }
-      ASSIGN_OR_RETURN(const EntryTerms terms,
-                       ReadTerms(*store_, header_.uid, entry->number));
-      kept.Add(*entry, terms);
+      (chosen(*entry) ? gone : stay).push_back(entry);
     }
     if (gone.empty()) {
       return base::Error(
@@ -239,27 +275,37 @@ class Session::Impl {
     auto view = std::make_shared<LogView>(*before);
     const ForgetResult result = HideEntries(gone, *view, batch);
     if (dry_run) return result;
+    TextIndex kept;
+    for (const auto& entry : stay) {
+      ASSIGN_OR_RETURN(const EntryTerms terms,
+                       ReadTerms(*store_, header_.uid, *entry));
+      kept.Add(*entry, terms);
+    }
     Log::Overwritten overwritten = log_.Overwrite(RangesOfEntries(gone), batch);
     view->rows = overwritten.rows;
     view->segments = DropSegments(*before->segments, gone, batch);
     RETURN_IF_ERROR(requests_.DropEntries(NumbersOf(gone), batch));
     if (before->fold) {
       auto fold = std::make_shared<Fold>(header_.profile);
-      fold->AbsorbUpTo(header_.profile, *view->rows, *view->forgotten,
-                       before->fold->absorbed_seq);
+      fold->AbsorbUpTo(
+          header_.profile, *view->rows, *view->forgotten,
+          AbsorbedEnd(header_.profile, view->seq_next, *view->forgotten));
       PutCheckpoint(header_.uid, header_.profile, *fold, batch);
+      view->checkpoint_seq = fold->absorbed_seq;
       view->fold = std::move(fold);
     }
     Head head = head_;
     head.update_time_us = MicrosNow(*clock_);
+    head.tokens -= result.tokens;
+    head.entries -= result.entries;
     PutHead(head, batch);
+    view->text = kept.View();
     RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
     head_ = head;
-    if (view->fold) checkpoint_seq_ = view->fold->absorbed_seq;
     log_.Replace(std::move(overwritten));
     text_ = std::move(kept);
-    view->text = text_.View();
     Publish(std::move(view));
+    compaction_due_ = true;
     return result;
   }
 
@@ -284,6 +330,16 @@ class Session::Impl {
       read.normalizer.insert(read.normalizer.end(), state.normalizer.begin(),
                              state.normalizer.end());
     }
+    const auto finite = [](float number) { return std::isfinite(number); };
+    if (!std::all_of(read.matrix.begin(), read.matrix.end(), finite) ||
+        !std::all_of(read.normalizer.begin(), read.normalizer.end(), finite)) {
+      return base::Error(
+          absl::StatusCode::kOutOfRange,
+          absl::StrCat("layer ", layer,
+                       ": the state overflows float32; scale keys or values "
+                       "down"),
+          {.reason = "STATE_OVERFLOW"});
+    }
     return read;
   }
 
@@ -291,17 +347,13 @@ class Session::Impl {
       const Cancelled& cancelled) const {
     // A mutation in between would look like damage.
     base::MutexLock lock(&writer_);
+    RETURN_IF_ERROR(CheckOpen());
     return VerifySession(*store_, header_.uid, *View(), positions_, cancelled);
   }
 
   SessionInfo Info() const {
     base::MutexLock lock(&view_mutex_);
-    return {.seq_next = view_->seq_next,
-            .position_next = view_->position_next,
-            .tokens = view_->live_tokens(),
-            .entries = view_->text ? view_->text->entry_count : 0,
-            .create_time_us = header_.create_time_us,
-            .update_time_us = update_time_us_};
+    return info_;
   }
 
   SessionCounts Counts() const {
@@ -326,8 +378,7 @@ class Session::Impl {
     }
     counts.row_bytes = (view->seq_next + kBlockTokens - 1) / kBlockTokens *
                        kBlockTokens * header_.profile.token_bytes();
-    base::MutexLock lock(&writer_);
-    counts.checkpoint_seq = checkpoint_seq_;
+    counts.checkpoint_seq = view->checkpoint_seq;
     return counts;
   }
 
@@ -336,17 +387,23 @@ class Session::Impl {
     closed_ = true;
   }
 
-  absl::StatusOr<bool> SealOne() {
+  absl::Status CompactForgotten() {
+    if (!compaction_due_.exchange(false)) return absl::OkStatus();
+    const KeyRange records = AllOf(header_.uid);
+    return store_->Compact(records.first, records.second);
+  }
+
+  absl::StatusOr<bool> SealOne(const Cancelled& cancelled) {
     const std::shared_ptr<const LogView> view = View();
     const std::optional<SeqRange> run = NextRun(*view);
     if (!run) return false;
     ASSIGN_OR_RETURN(const std::shared_ptr<const Segment> segment,
-                     BuildSegment(*view, positions_, *run));
+                     BuildSegment(*view, positions_, *run, cancelled));
     base::MutexLock lock(&writer_);
     const std::shared_ptr<const LogView> now = View();
     // Something was forgotten meanwhile: its centres may remember it.
     if (now->forgotten != view->forgotten) return true;
-    if (closed_) return false;
+    if (closed_ || NextRun(*now) != run) return false;
     WriteBatch batch;
     PutSegment(header_.uid, *segment, batch);
     // Derived: what is lost is built again.
@@ -373,10 +430,17 @@ class Session::Impl {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     base::MutexLock lock(&view_mutex_);
     view_ = std::move(view);
-    update_time_us_ = head_.update_time_us;
+    info_ = InfoOf(head_, header_);
   }
 
   absl::Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    if (broken_) {
+      return base::Error(absl::StatusCode::kUnavailable,
+                         absl::StrCat(header_.name.ToString(),
+                                      " ran out of memory while it changed; "
+                                      "restart the server to change it again"),
+                         {.reason = "SESSION_BROKEN"});
+    }
     if (!closed_) return absl::OkStatus();
     return base::Error(
         absl::StatusCode::kNotFound,
@@ -421,24 +485,29 @@ class Session::Impl {
     head.update_time_us = MicrosNow(*clock_);
     result.seq_next = head.seq_next;
     result.position_next = head.position_next;
-    std::shared_ptr<const Fold> fold = Absorb(*before, head.seq_next);
-    const bool checkpoint =
-        fold && fold->absorbed_seq >= checkpoint_seq_ + kCheckpointTokens;
-    if (checkpoint) PutCheckpoint(header_.uid, header_.profile, *fold, batch);
-    requests_.Put(options.request_id, fingerprint, head.update_time_us, result,
-                  batch);
-    PutHead(head, batch);
-    RETURN_IF_ERROR(store_->Write(batch, options.sync));
-    log_.Commit();
-    head_ = head;
-    if (checkpoint) checkpoint_seq_ = fold->absorbed_seq;
-    on_written();
+    head.tokens += positions.size();
     auto view = std::make_shared<LogView>(*before);
     view->rows = log_.rows();
     view->seq_next = head.seq_next;
     view->position_next = head.position_next;
-    view->fold = std::move(fold);
+    view->fold = Absorb(*before, head.seq_next);
+    if (view->fold && view->fold->absorbed_seq >=
+                          before->checkpoint_seq + kCheckpointTokens) {
+      PutCheckpoint(header_.uid, header_.profile, *view->fold, batch);
+      view->checkpoint_seq = view->fold->absorbed_seq;
+    }
+    requests_.Put(options.request_id, fingerprint, head.update_time_us, result,
+                  batch);
+    PutHead(head, batch);
+    RETURN_IF_ERROR(store_->Write(batch, options.sync));
+    // What is written is acknowledged or, should memory run out in between,
+    // found by opening the session again; nothing goes on from a half.
+    broken_ = true;
+    on_written();
     if (takes_text()) view->text = text_.View();
+    broken_ = false;
+    log_.Commit();
+    head_ = head;
     Publish(std::move(view));
     return absl::OkStatus();
   }
@@ -447,7 +516,8 @@ class Session::Impl {
   std::shared_ptr<const Fold> Absorb(const LogView& before, uint64_t seq_next)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     if (!before.fold) return nullptr;
-    const uint64_t end = AbsorbedEnd(header_.profile, seq_next);
+    const uint64_t end =
+        AbsorbedEnd(header_.profile, seq_next, *before.forgotten);
     if (end <= before.fold->absorbed_seq) return before.fold;
     auto fold = std::make_shared<Fold>(*before.fold);
     fold->AbsorbUpTo(header_.profile, *log_.rows(), *before.forgotten, end);
@@ -501,39 +571,32 @@ class Session::Impl {
     return kept;
   }
 
-  absl::Status LoadHead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
-    const std::string key = HeadKey(header_.uid);
-    const absl::StatusOr<std::string> record = store_->Read(key);
-    if (absl::IsNotFound(record.status())) {
-      head_.update_time_us = header_.create_time_us;
-      return absl::OkStatus();  // Nothing was ever appended.
-    }
-    RETURN_IF_ERROR(record.status());
-    ASSIGN_OR_RETURN(const std::string_view payload,
-                     OpenRecord(RecordKind::kHead, key, *record));
-    if (!DecodeHead(payload, head_)) {
-      return MalformedRecord(RecordKind::kHead, key);
-    }
-    return absl::OkStatus();
-  }
-
   // The checkpoint, and the log from there.
-  std::shared_ptr<const Fold> ReplayFold(const SeqSet& forgotten)
+  std::shared_ptr<const Fold> ReplayFold(const SeqSet& forgotten,
+                                         uint64_t& checkpoint_seq)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
-    const uint64_t end = AbsorbedEnd(header_.profile, head_.seq_next);
+    const uint64_t end =
+        AbsorbedEnd(header_.profile, head_.seq_next, forgotten);
     auto fold = std::make_shared<Fold>(
         LoadCheckpoint(*store_, header_.uid, header_.profile, end));
-    checkpoint_seq_ = fold->absorbed_seq;
+    checkpoint_seq = fold->absorbed_seq;
     fold->AbsorbUpTo(header_.profile, *log_.rows(), forgotten, end);
     return fold;
   }
 
-  absl::Status DropOldRequests() const {
+  // Housekeeping: a store that refuses writes must not keep a session shut.
+  void DropOldRequests() const {
     WriteBatch batch;
-    RETURN_IF_ERROR(requests_.DropOlder(
-        MicrosNow(*clock_) - kRequestMemorySeconds * 1'000'000, batch));
-    if (batch.operations.empty()) return absl::OkStatus();
-    return store_->Write(batch, /*sync=*/false);
+    absl::Status dropped = requests_.DropOlder(
+        MicrosNow(*clock_) - kRequestMemorySeconds * 1'000'000, batch);
+    if (dropped.ok() && !batch.operations.empty()) {
+      dropped = store_->Write(batch, /*sync=*/false);
+    }
+    if (!dropped.ok()) {
+      base::Log(base::LogLevel::kWarning, "old_requests_kept",
+                {{"session", header_.name.ToString()},
+                 {"error", std::string(dropped.message())}});
+    }
   }
 
   Store* const store_;
@@ -549,12 +612,13 @@ class Session::Impl {
   Log log_ ABSL_GUARDED_BY(writer_);
   TextIndex text_ ABSL_GUARDED_BY(writer_);
   Head head_ ABSL_GUARDED_BY(writer_);
-  uint64_t checkpoint_seq_ ABSL_GUARDED_BY(writer_) = 0;
   bool closed_ ABSL_GUARDED_BY(writer_) = false;
+  bool broken_ ABSL_GUARDED_BY(writer_) = false;
+  std::atomic<bool> compaction_due_{false};
 
   mutable base::Mutex view_mutex_ ABSL_ACQUIRED_AFTER(writer_);
   std::shared_ptr<const LogView> view_ ABSL_GUARDED_BY(view_mutex_);
-  int64_t update_time_us_ ABSL_GUARDED_BY(view_mutex_) = 0;
+  SessionInfo info_ ABSL_GUARDED_BY(view_mutex_);
 };
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -611,6 +675,7 @@ absl::StatusOr<ForgetResult> Session::ForgetEntry(uint64_t entry,
 
 absl::StatusOr<ForgetResult> Session::ForgetSource(const std::string& source,
                                                    bool dry_run) {
+  RETURN_IF_ERROR(CheckSource(source));
   return impl_->Forget(
       absl::StrCat("entry of source ", base::Quoted(source)), dry_run,
       [&](const Entry& known) { return known.source == source; });
@@ -632,6 +697,16 @@ SessionCounts Session::Counts() const { return impl_->Counts(); }
 
 void Session::Close() { impl_->Close(); }
 
-absl::StatusOr<bool> Session::SealOne() { return impl_->SealOne(); }
+absl::StatusOr<bool> Session::SealOne(const Cancelled& cancelled) {
+  return impl_->SealOne(cancelled);
+}
+
+absl::Status Session::CompactForgotten() { return impl_->CompactForgotten(); }
+
+absl::StatusOr<SessionInfo> Session::ReadInfo(const Store& store,
+                                              const Header& header) {
+  ASSIGN_OR_RETURN(const Head head, ReadHead(store, header));
+  return InfoOf(head, header);
+}
 
 }  // namespace mneme::memory

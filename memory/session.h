@@ -12,7 +12,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "memory/profile.h"
 #include "memory/session_name.h"
 #include "memory/store.h"
@@ -38,6 +37,10 @@ class Session {
   static absl::StatusOr<std::shared_ptr<Session>> Open(Store* store,
                                                        const base::Clock* clock,
                                                        Header header);
+  // What Info says, without opening the session. Errors: DATA_LOSS; the
+  // store's.
+  static absl::StatusOr<SessionInfo> ReadInfo(const Store& store,
+                                              const Header& header);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -98,7 +101,15 @@ class Session {
 
   // Seals one run of tokens that has left the window into an index, if there is
   // one to seal. True: there may be more. Answers do not depend on it.
-  absl::StatusOr<bool> SealOne();
+  // Errors: INTERNAL when clustering fails; CANCELLED; the store's. The run
+  // then stays as it is, searched all the same.
+  absl::StatusOr<bool> SealOne(const Cancelled& cancelled = [] {
+    return false;
+  });
+
+  // Rewrites the session's part of the disk if something was forgotten since
+  // the last time, so that its bytes leave it.
+  absl::Status CompactForgotten();
 
  private:
   class Impl;

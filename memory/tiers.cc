@@ -31,16 +31,16 @@ TierRanges RangesOf(const Profile& profile, uint64_t seq_next,
   return ranges;
 }
 
-uint64_t AbsorbedEnd(const Profile& profile, uint64_t seq_next) {
+uint64_t AbsorbedEnd(const Profile& profile, uint64_t seq_next,
+                     const SeqSet& forgotten) {
   const uint64_t segment = profile.compressive->segment_tokens;
-  uint64_t left = seq_next;  // Tokens that have left the window.
-  if (profile.window) {
-    left =
-        profile.window->policy == WindowPolicy::kSegment
-            ? OpenSegmentBegin(segment, seq_next)
-            : seq_next - std::min<uint64_t>(seq_next, profile.window->tokens);
-  }
-  return left / segment * segment;
+  return RangesOf(profile, seq_next, forgotten).window.begin / segment *
+         segment;
+}
+
+Tier TierOf(const TierRanges& ranges, uint64_t seq) {
+  if (seq < ranges.sink.end) return Tier::kSink;
+  return seq < ranges.window.begin ? Tier::kKnn : Tier::kWindow;
 }
 
 }  // namespace mneme::memory

@@ -7,6 +7,7 @@
 
 #include "memory/profile.h"
 #include "memory/seq_set.h"
+#include "memory/types.h"
 
 namespace mneme::memory {
 
@@ -25,7 +26,11 @@ TierRanges RangesOf(const Profile& profile, uint64_t seq_next,
 
 // Compressive memory absorbs the log below this seq: every whole segment that
 // has left the window. REQUIRES: profile.compressive.
-uint64_t AbsorbedEnd(const Profile& profile, uint64_t seq_next);
+uint64_t AbsorbedEnd(const Profile& profile, uint64_t seq_next,
+                     const SeqSet& forgotten = {});
+
+// The softmax tier that reads the token.
+Tier TierOf(const TierRanges& ranges, uint64_t seq);
 
 }  // namespace mneme::memory
 

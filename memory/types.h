@@ -30,7 +30,10 @@ inline constexpr uint32_t kRecallLimitDefault = 10;
 inline constexpr uint32_t kBudgetTokensMax = 1'000'000;
 inline constexpr uint32_t kRecentEntriesMax = 1000;
 inline constexpr uint32_t kTopItemsMax = 64;
-// Request ids are remembered at least this long.
+// Rows times query heads of one layer: their logits over a block are 64 MiB.
+inline constexpr uint64_t kQueryRowsMax = 1 << 17;
+// Request ids of tokens are remembered at least this long; those of entries as
+// long as the entry.
 inline constexpr int64_t kRequestMemorySeconds = 24 * 60 * 60;
 
 enum class Tier { kSink, kWindow, kKnn, kCompressive };
@@ -49,11 +52,11 @@ struct AppendOptions {
 
 struct TextEntry {
   std::string_view text;  // Not yet checked to be UTF-8.
-  std::string role;
-  std::optional<int64_t> time_us;  // Since the epoch. Absent: now.
-  std::string source;
+  std::string role = {};
+  std::optional<int64_t> time_us = {};  // Since the epoch. Absent: now.
+  std::string source = {};
   uint64_t source_offset = 0;
-  std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> metadata = {};
 };
 
 struct TokenRows {

@@ -25,6 +25,7 @@ struct LogView {
   std::shared_ptr<const SeqSet> forgotten;
   std::shared_ptr<const SegmentList> segments;
   std::shared_ptr<const Fold> fold;      // Null without a compressive tier.
+  uint64_t checkpoint_seq = 0;           // Where the stored checkpoint stands.
   std::shared_ptr<const TextView> text;  // Null without a text encoder.
 
   TierRanges ranges() const { return RangesOf(*profile, seq_next, *forgotten); }

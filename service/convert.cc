@@ -504,11 +504,12 @@ void SetChecks(const std::vector<memory::VerifyCheck>& checks,
   response->set_clean(clean);
 }
 
-void SetSession(const memory::Session& session, v1::Session* proto) {
-  const memory::Session::Header& header = session.header();
-  const memory::SessionInfo info = session.Info();
-  proto->set_name(header.name.ToString());
-  *proto->mutable_profile() = ProfileToProto(header.profile);
+void SetSession(const memory::SessionName& name,
+                const memory::Memory::Description& session,
+                v1::Session* proto) {
+  const memory::SessionInfo& info = session.info;
+  proto->set_name(name.ToString());
+  *proto->mutable_profile() = ProfileToProto(session.profile);
   proto->set_seq_next(info.seq_next);
   proto->set_position_next(info.position_next);
   proto->set_tokens(info.tokens);

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "memory/memory.h"
 #include "memory/profile.h"
-#include "memory/session.h"
 #include "memory/types.h"
 #include "mneme/v1/memory_service.pb.h"
 
@@ -62,7 +62,8 @@ void SetCompressiveRead(const memory::CompressiveRead& read,
 void SetChecks(const std::vector<memory::VerifyCheck>& checks,
                v1::VerifyResponse* response);
 
-void SetSession(const memory::Session& session, v1::Session* proto);
+void SetSession(const memory::SessionName& name,
+                const memory::Memory::Description& session, v1::Session* proto);
 
 void SetSessionStats(const memory::SessionCounts& counts,
                      v1::SessionStats* proto);

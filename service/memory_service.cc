@@ -136,6 +136,7 @@ ServerUnaryReactor* MemoryService::Forget(CallbackServerContext* context,
       [=, this](const Cancelled&) -> absl::Status {
         ASSIGN_OR_RETURN(const auto session, Find(request->session()));
         ASSIGN_OR_RETURN(const auto result, ForgetIn(session.get(), *request));
+        memory_->Changed(session);  // Its bytes are to leave the disk.
         response->set_entries(result.entries);
         response->set_tokens(result.tokens);
         return absl::OkStatus();
@@ -166,9 +167,9 @@ ServerUnaryReactor* MemoryService::CreateSession(
         ASSIGN_OR_RETURN(const SessionName name,
                          SessionName::Parse(request->session()));
         ASSIGN_OR_RETURN(memory::Profile profile, GeometryOf(*request));
-        ASSIGN_OR_RETURN(const auto session,
-                         memory_->Create(name, std::move(profile)));
-        SetSession(*session, response->mutable_session());
+        RETURN_IF_ERROR(memory_->Create(name, std::move(profile)).status());
+        ASSIGN_OR_RETURN(const auto session, memory_->Describe(name));
+        SetSession(name, session, response->mutable_session());
         return absl::OkStatus();
       });
 }
@@ -179,8 +180,10 @@ ServerUnaryReactor* MemoryService::GetSession(
   return door_->Serve(
       context, CallOf("GetSession", Priority::kRead, request, response),
       [=, this](const Cancelled&) -> absl::Status {
-        ASSIGN_OR_RETURN(const auto session, Find(request->session()));
-        SetSession(*session, response->mutable_session());
+        ASSIGN_OR_RETURN(const SessionName name,
+                         SessionName::Parse(request->session()));
+        ASSIGN_OR_RETURN(const auto session, memory_->Describe(name));
+        SetSession(name, session, response->mutable_session());
         return absl::OkStatus();
       });
 }
@@ -287,7 +290,7 @@ absl::Status MemoryService::AppendTo(const v1::AppendRequest& request,
   }
   if (!result.replayed) {
     metrics_->Appended(result.seq_next - result.seq_first);
-    memory_->Grew(session);
+    memory_->Changed(session);
   }
   SetAppendResult(result, response);
   return absl::OkStatus();
@@ -319,11 +322,11 @@ absl::Status MemoryService::List(const v1::ListSessionsRequest& request,
   }
   for (const SessionName& name : names) {
     if (cancelled()) return absl::CancelledError("the caller is gone");
-    const auto session = memory_->Find(name);
+    const auto session = memory_->Describe(name);
     if (absl::IsNotFound(session.status())) continue;  // Deleted meanwhile.
     v1::Session* proto = response->add_sessions();
     if (session.ok()) {
-      SetSession(**session, proto);
+      SetSession(name, *session, proto);
     } else {
       proto->set_name(name.ToString());
     }
@@ -338,7 +341,6 @@ void MemoryService::SetServerStats(v1::ServerStats* stats) const {
   stats->set_open_sessions(counts.open_sessions);
   stats->set_disk_bytes(counts.disk_bytes);
   stats->set_resident_bytes(ResidentBytes());
-  stats->set_kernel_target(std::string(attention::KernelTarget()));
   stats->set_uptime_seconds(
       std::chrono::duration<double>(clock_->Ticks() - started_).count());
   stats->set_kernel_target(std::string(attention::KernelTarget()));

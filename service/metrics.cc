@@ -2,7 +2,6 @@
 
 #include <prometheus/collectable.h>
 #include <prometheus/counter.h>
-#include <prometheus/exposer.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
@@ -14,7 +13,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/error.h"
+#include "base/status_macros.h"
+#include "service/metrics_server.h"
 
 namespace mneme::service {
 namespace {
@@ -94,7 +94,7 @@ struct Metrics::Impl {
                                     .Register(*registry)
                                     .Add({});
   // Last, so that nobody scrapes what is being destroyed.
-  std::unique_ptr<prometheus::Exposer> exposer;
+  std::unique_ptr<MetricsServer> server;
 };
 
 Metrics::Metrics(std::function<Levels()> levels)
@@ -126,27 +126,10 @@ std::string Metrics::Text() const {
   return prometheus::TextSerializer().Serialize(families);
 }
 
-absl::StatusOr<int> Metrics::Expose(const std::string& address) {
-  // The library's errors are exceptions; they end here.
-  try {
-    auto exposer = std::make_unique<prometheus::Exposer>(address);
-    exposer->RegisterCollectable(impl_->registry);
-    exposer->RegisterCollectable(impl_->level_collector);
-    const std::vector<int> ports = exposer->GetListeningPorts();
-    impl_->exposer = std::move(exposer);
-    return ports.empty() ? 0 : ports.front();
-  } catch (const std::exception& error) {
-    return base::Error(
-        absl::StatusCode::kFailedPrecondition,
-        absl::StrCat("metrics cannot be served on ", address, " (",
-                     error.what(),
-                     "); is another server there? Choose another address, or "
-                     "\"\" for no metrics"),
-        {.reason = "ADDRESS_IN_USE",
-         .field = "metrics_listen",
-         .metadata = {},
-         .retry_after = {}});
-  }
+absl::StatusOr<int> Metrics::Expose(const std::string& host, int port) {
+  ASSIGN_OR_RETURN(impl_->server,
+                   MetricsServer::Start(host, port, [this] { return Text(); }));
+  return impl_->server->port();
 }
 
 }  // namespace mneme::service

@@ -39,10 +39,10 @@ class Metrics {
   // The text a scraper gets.
   std::string Text() const;
 
-  // Serves Text under http://ADDRESS/metrics ("host:port"; port 0: a free one)
-  // until this is destroyed; returns the bound port.
-  // Errors:   FAILED_PRECONDITION ADDRESS_IN_USE when it cannot listen there.
-  absl::StatusOr<int> Expose(const std::string& address);
+  // Serves Text under http://HOST:PORT/metrics (port 0: a free one) until this
+  // is destroyed; returns the bound port. Errors:   FAILED_PRECONDITION
+  // ADDRESS_IN_USE when it cannot listen there.
+  absl::StatusOr<int> Expose(const std::string& host, int port);
 
  private:
   struct Impl;

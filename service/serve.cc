@@ -22,6 +22,15 @@
 namespace mneme::service {
 namespace {
 
+// CLI11 takes "nan", which passes every range.
+const CLI::Validator kNumber(
+    [](const std::string& text) {
+      return text.find_first_not_of("0123456789.eE+-") == std::string::npos
+                 ? std::string()
+                 : text + " is not a number";
+    },
+    "");
+
 // The exit codes of the command line, see `mneme --help`.
 constexpr int kExitOk = 0;
 constexpr int kExitFailed = 1;
@@ -86,7 +95,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--drain-seconds", flags.drain_seconds,
                  "What requests under way are given after SIGTERM")
-      ->check(CLI::Range(0.0, kDrainSecondsMax))
+      ->check(CLI::Range(0.0, kDrainSecondsMax) & kNumber)
       ->capture_default_str();
   const std::map<std::string, base::LogLevel> levels = {
       {"debug", base::LogLevel::kDebug},

@@ -24,6 +24,11 @@ namespace {
 // default of five minutes would close connections of well-behaved clients.
 constexpr int kPingIntervalMinMs = 20'000;
 
+// Bytes that gRPC may hold for all connections together: a few of the largest
+// messages. Beyond it, connections wait.
+constexpr size_t kTransportBytesMax = size_t{1} << 30;
+constexpr int kStreamsPerConnectionMax = 128;
+
 // What answers that are computed are given to leave the process.
 constexpr std::chrono::milliseconds kFlush{500};
 
@@ -97,7 +102,7 @@ absl::Status Server::ServeMetrics() {
   ASSIGN_OR_RETURN(
       const auto address,
       ParseListenAddress(options_.metrics_listen, "metrics_listen"));
-  ASSIGN_OR_RETURN(const int port, metrics_.Expose(options_.metrics_listen));
+  ASSIGN_OR_RETURN(const int port, metrics_.Expose(address.host, address.port));
   metrics_address_ = address.ToString(port);
   return absl::OkStatus();
 }
@@ -112,6 +117,12 @@ absl::Status Server::Listen() {
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
       kPingIntervalMinMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // What gRPC may hold of requests that are not admitted yet.
+  grpc::ResourceQuota quota("mneme");
+  quota.Resize(kTransportBytesMax);
+  builder.SetResourceQuota(quota);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             kStreamsPerConnectionMax);
   // Else a second server on the same port would silently take half the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   // Sized before the builder keeps pointers into it.

@@ -40,6 +40,9 @@ void CatchStopSignals() {
   action.sa_flags = SA_RESTART;
   CHECK(sigaction(SIGTERM, &action, nullptr) == 0);
   CHECK(sigaction(SIGINT, &action, nullptr) == 0);
+  // The terminal it was started from is gone: what runs is finished all the
+  // same.
+  CHECK(sigaction(SIGHUP, &action, nullptr) == 0);
   action.sa_handler = SIG_IGN;
   CHECK(sigaction(SIGPIPE, &action, nullptr) == 0);
 }

@@ -118,19 +118,19 @@ std::vector<FusedPassage> Fuse(const LexicalEvidence& lexical,
   const Column lexical_shares = LexicalShares(lexical, candidates, links);
   for (size_t i = 0; i < candidates.size(); ++i) {
     fused[i].passage = candidates[i];
-    fused[i].lexical_share = static_cast<float>(lexical_shares[i]);
+    fused[i].lexical_share = lexical_shares[i];
     fused[i].semantic_shares.reserve(semantic.size());
     totals[i] = lexical.weight / weight_sum * lexical_shares[i];
   }
   for (const SemanticEvidence& head : semantic) {
     const Column shares = SemanticShares(head, candidates, links);
     for (size_t i = 0; i < candidates.size(); ++i) {
-      fused[i].semantic_shares.push_back(static_cast<float>(shares[i]));
+      fused[i].semantic_shares.push_back(shares[i]);
       totals[i] += head.weight / weight_sum * shares[i];
     }
   }
   for (size_t i = 0; i < candidates.size(); ++i) {
-    fused[i].share = static_cast<float>(totals[i]);
+    fused[i].share = totals[i];
   }
   std::sort(fused.begin(), fused.end(),
             [](const FusedPassage& a, const FusedPassage& b) {

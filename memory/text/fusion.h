@@ -57,9 +57,9 @@ struct SemanticEvidence {
 // A passage with its share of the attention.
 struct FusedPassage {
   uint32_t passage = 0;
-  float share = 0;  // The heads' shares, weighted.
-  float lexical_share = 0;
-  std::vector<float> semantic_shares;  // In the order of the evidence.
+  double share = 0;  // The heads' shares, weighted.
+  double lexical_share = 0;
+  std::vector<double> semantic_shares;  // In the order of the evidence.
 };
 
 // The passages that any head or a neighbour speaks for, best first, ties by id.

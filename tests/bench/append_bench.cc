@@ -97,7 +97,8 @@ class Bench {
          .against = "RocksDB Put of the same bytes"},
         [&] {
           Get(session->AppendTokens(
-              {.count = count, .keys = keys, .values = values}, options));
+              {.count = count, .keys = keys, .values = values, .positions = {}},
+              options));
         },
         [&] { plain_.Put(both, sync); });
   }

@@ -68,9 +68,11 @@ void Append(const Rows& rows, memory::Session& session) {
         std::string_view(rows.keys).substr(begin, step);
     const std::string_view values =
         std::string_view(rows.values).substr(begin, step);
-    Get(session.AppendTokens(
-        {.count = keys.size() / (kDim * 2), .keys = keys, .values = values},
-        {}));
+    Get(session.AppendTokens({.count = keys.size() / (kDim * 2),
+                              .keys = keys,
+                              .values = values,
+                              .positions = {}},
+                             {}));
   }
 }
 
@@ -91,8 +93,7 @@ class Bench {
     }
     const size_t tokens = arena_.smoke() ? 8 << 10 : 64 << 10;
     TopK(tokens, "independent", Normals(tokens * kDim, random_));
-    TopK(tokens, "clustered",
-         ClusteredKeys(tokens, kDim, tokens / 64, random_));
+    TopK(tokens, "clustered", ClusteredKeys(tokens, kDim, 64, random_));
   }
 
  private:

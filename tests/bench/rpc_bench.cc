@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "client/client.h"
 #include "service/convert_tensor.h"
 #include "service/server.h"
@@ -111,4 +112,8 @@ class Bench {
 }  // namespace
 }  // namespace mneme::bench
 
-int main(int argc, char** argv) { mneme::bench::Bench(argc, argv).Run(); }
+int main(int argc, char** argv) {
+  // A line for each request would measure the terminal.
+  mneme::base::SetLogLevel(mneme::base::LogLevel::kWarning);
+  mneme::bench::Bench(argc, argv).Run();
+}

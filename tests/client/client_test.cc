@@ -80,6 +80,16 @@ TEST_F(ClientTest, ExhaustionWithoutRetryInfoIsFinal) {
   EXPECT_THAT(fake_.calls, SizeIs(1));
 }
 
+TEST_F(ClientTest, ACallThatAServerCutsOffAtItsEndIsRetried) {
+  fake_.failures = {absl::CancelledError("")};
+  EXPECT_TRUE(client_.GetSession(kName).ok());
+  EXPECT_THAT(fake_.calls, SizeIs(2));
+  fake_.failures = {absl::CancelledError("")};
+  const absl::Status status = client_.Append(Text("")).status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_EQ(status.message(), "the server is shutting down");
+}
+
 TEST_F(ClientTest, OtherErrorsAreFinal) {
   for (const auto code :
        {absl::StatusCode::kInternal, absl::StatusCode::kDataLoss,

@@ -36,7 +36,7 @@ void AddDocument(const std::string& session, const std::string& source,
 
 // A few thousand words of two or three syllables, the small ones frequent.
 std::string Word(std::mt19937_64& random) {
-  static constexpr std::string_view kSyllables[] = {
+  static constexpr const char* kSyllables[] = {
       "ba", "cor", "du", "fen", "gi",  "hol", "jam", "ke",
       "lo", "mir", "ne", "pol", "qua", "ra",  "sil", "tum"};
   std::geometric_distribution<unsigned> rank(0.002);

@@ -1,16 +1,15 @@
-// mneme_crash --mneme PATH [--rounds 5] [--corpus DIR] ...: appends documents
-// to a server that is killed with SIGKILL at random moments, and looks whether
-// everything that was acknowledged is there, once, with the same answers.
+// mneme_crash --mneme PATH [--signal KILL] [--rounds 5] [--corpus DIR] ...:
+// appends documents to a server that is killed (KILL) or stopped (TERM) at
+// random moments, and looks whether everything that was acknowledged is there,
+// once, with the same answers.
 
 #include <google/protobuf/util/message_differencer.h>
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -18,11 +17,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "base/utf8.h"
 #include "client/client.h"
 #include "tests/client/temporary_dir.h"
 #include "tests/e2e/corpus.h"
 #include "tests/e2e/flags.h"
+#include "tests/e2e/ledger.h"
 #include "tests/e2e/server_process.h"
 
 namespace mneme::e2e {
@@ -34,8 +33,6 @@ using std::chrono::steady_clock;
 
 constexpr char kSession[] = "namespaces/default/sessions/crash";
 constexpr size_t kQuestions = 50;
-// As many as a recall returns at most; a part of 64 KiB has fewer passages.
-constexpr uint32_t kEveryPassage = 1000;
 // Kills fall into the appends that follow a random one, up to this much later.
 constexpr double kDelayAppends = 1.5;
 
@@ -72,112 +69,8 @@ absl::StatusOr<std::vector<v1::RecallResponse>> AskAll(client::Client& client,
   return answers;
 }
 
-// What a client that is told nothing but the acknowledgements knows.
-class Ledger {
- public:
-  explicit Ledger(const Corpus& corpus) : corpus_(corpus) {}
-
-  size_t acknowledged() const { return acknowledged_.size(); }
-  bool complete() const { return acknowledged() == corpus_.parts.size(); }
-  const v1::AppendRequest& next() const {
-    return corpus_.parts[acknowledged()];
-  }
-
-  // The next part was acknowledged.
-  absl::Status Note(const v1::AppendResponse& response) {
-    const uint64_t first =
-        acknowledged_.empty() ? 0 : acknowledged_.back().seq_next();
-    if (response.seq_first() != first || response.seq_next() <= first) {
-      return Wrong(absl::StrCat("part ", acknowledged(), " is [",
-                                response.seq_first(), ", ", response.seq_next(),
-                                "); expected it to begin at ", first));
-    }
-    acknowledged_.push_back(response);
-    return absl::OkStatus();
-  }
-
-  // After a crash: everything is there, once; the one append that was under
-  // way is there, or not at all.
-  absl::Status Check(client::Client& client) const {
-    ASSIGN_OR_RETURN(const v1::Session session, client.GetSession(kSession));
-    const uint64_t entries = acknowledged();
-    const uint64_t seq = entries == 0 ? 0 : acknowledged_.back().seq_next();
-    const bool in_flight = session.entries() == entries + 1;
-    if (session.entries() != entries && !in_flight) {
-      return Wrong(absl::StrCat(session.entries(), " entries; ", entries,
-                                " are acknowledged and one was under way"));
-    }
-    if (in_flight ? session.seq_next() <= seq : session.seq_next() != seq) {
-      return Wrong(absl::StrCat("the log ends at ", session.seq_next(),
-                                " with ", session.entries(), " entries; ",
-                                entries, " acknowledged ones end at ", seq));
-    }
-    for (size_t part = 0; part < entries; ++part) {
-      RETURN_IF_ERROR(CheckPart(client, part));
-    }
-    ASSIGN_OR_RETURN(const v1::VerifyResponse verified,
-                     client.Verify(kSession));
-    if (verified.clean()) return absl::OkStatus();
-    return Wrong("verify: " + verified.ShortDebugString());
-  }
-
- private:
-  // Its passages, recalled by their source, are its words in its place: every
-  // character that is not white space, and every seq, exactly once.
-  absl::Status CheckPart(client::Client& client, size_t part) const {
-    const v1::TextEntry& entry = corpus_.parts[part].text();
-    const v1::AppendResponse& response = acknowledged_[part];
-    v1::RecallRequest request;
-    request.set_session(kSession);
-    request.set_query(entry.text().substr(0, 100));
-    request.set_limit(kEveryPassage);
-    request.mutable_filter()->set_source(entry.source());
-    (*request.mutable_filter()->mutable_metadata())["part"] =
-        absl::StrCat(part);
-    ASSIGN_OR_RETURN(const v1::RecallResponse recalled, client.Recall(request));
-    const std::string name = absl::StrCat("part ", part, ": ");
-    if (recalled.passages_size() != static_cast<int>(response.passages())) {
-      return Wrong(absl::StrCat(name, recalled.passages_size(), " passages of ",
-                                response.passages()));
-    }
-    std::map<uint64_t, const v1::Passage*> by_seq;
-    for (const v1::Passage& passage : recalled.passages()) {
-      by_seq[passage.seq_first()] = &passage;
-    }
-    uint64_t seq = response.seq_first();
-    uint64_t end = 0;
-    for (const auto& [first, passage] : by_seq) {
-      const uint64_t begin = passage->span().begin();
-      if (first != seq || begin < end || passage->entry() != response.entry() ||
-          passage->source_span().begin() != entry.source_offset() + begin) {
-        return Wrong(name + "a passage is out of its place: " +
-                     passage->ShortDebugString());
-      }
-      const std::string_view text = entry.text();
-      const std::string_view between = text.substr(end, begin - end);
-      if (!between.empty() && !base::IsBlank(between)) {
-        return Wrong(
-            absl::StrCat(name, "words before byte ", begin, " are missing"));
-      }
-      end = passage->span().end();
-      if (text.substr(begin, end - begin) != passage->text()) {
-        return Wrong(absl::StrCat(name, "other words at byte ", begin));
-      }
-      seq += passage->tokens();
-    }
-    const std::string_view rest = std::string_view(entry.text()).substr(end);
-    if (seq != response.seq_next() || (!rest.empty() && !base::IsBlank(rest))) {
-      return Wrong(name + "its end is missing");
-    }
-    return absl::OkStatus();
-  }
-
-  const Corpus& corpus_;
-  std::vector<v1::AppendResponse> acknowledged_;
-};
-
 struct Figures {
-  uint64_t kills_at_work = 0;     // While parts were appended.
+  uint64_t stops_at_work = 0;     // While parts were appended.
   uint64_t kills_at_opening = 0;  // Before the server served again.
   uint64_t in_flight_kept = 0;    // Unacknowledged, yet there after the crash.
   double append_seconds = 0;
@@ -191,7 +84,8 @@ class Trial {
   Trial(const Flags& flags, const Corpus& corpus, std::mt19937_64& random)
       : corpus_(corpus),
         random_(random),
-        ledger_(corpus),
+        kills_(flags.Text("signal") == "KILL"),
+        ledger_(kSession, corpus),
         server_(flags.Text("mneme"), scratch_.Path("")),
         reference_(flags.Text("mneme"), reference_scratch_.Path("")) {}
 
@@ -203,8 +97,9 @@ class Trial {
       RETURN_IF_ERROR(CrashOnce(round, rounds));
       const absl::Status sound = ledger_.Check(*client_);
       if (!sound.ok()) {
-        return absl::Status(sound.code(), absl::StrCat("after kill ", round + 1,
-                                                       ": ", sound.message()));
+        return absl::Status(
+            sound.code(),
+            absl::StrCat("after round ", round + 1, ": ", sound.message()));
       }
     }
     while (!ledger_.complete()) RETURN_IF_ERROR(AppendNext());
@@ -246,28 +141,40 @@ class Trial {
   // again, every fourth time with another kill while it opens.
   absl::Status CrashOnce(uint64_t round, uint64_t rounds) {
     const size_t left = corpus_.parts.size() - ledger_.acknowledged();
-    // Shares what is left among the kills that are left.
+    // Shares what is left among the stops that are left; one part at least is
+    // still to come.
     const size_t share = left / (rounds - round) + 1;
     const size_t target =
-        ledger_.acknowledged() +
-        std::uniform_int_distribution<size_t>(0, share)(random_);
+        std::min(ledger_.acknowledged() +
+                     std::uniform_int_distribution<size_t>(0, share)(random_),
+                 corpus_.parts.size() - 1);
     const double delay =
         std::uniform_real_distribution<double>(0, kDelayAppends)(random_) *
         append_seconds_;
     while (ledger_.acknowledged() < target && !ledger_.complete()) {
       RETURN_IF_ERROR(AppendNext());
     }
-    std::thread killer([this, delay] {
+    absl::StatusOr<int> code = 0;
+    std::thread killer([this, delay, &code] {
       std::this_thread::sleep_for(
           microseconds(static_cast<int64_t>(1e6 * delay)));
-      server_.Kill();
+      if (kills_) {
+        server_.Kill();
+      } else {
+        code = server_.Stop();
+      }
     });
     absl::Status status;
     while (status.ok() && !ledger_.complete()) status = AppendNext();
     killer.join();
     if (!status.ok() && !absl::IsUnavailable(status)) return status;
-    ++figures_.kills_at_work;
-    std::printf("kill %llu: %.1f ms after part %zu, %zu acknowledged\n",
+    RETURN_IF_ERROR(code.status());
+    if (*code != 0) {
+      return absl::InternalError(
+          absl::StrCat("the stopped server exited with ", *code));
+    }
+    ++figures_.stops_at_work;
+    std::printf("round %llu: %.1f ms after part %zu, %zu acknowledged\n",
                 static_cast<unsigned long long>(round + 1), 1e3 * delay, target,
                 ledger_.acknowledged());
     std::fflush(stdout);
@@ -333,6 +240,7 @@ class Trial {
   const testing::TemporaryDir reference_scratch_;
   const Corpus& corpus_;
   std::mt19937_64& random_;
+  const bool kills_;  // Otherwise it stops the server in order.
   Ledger ledger_;
   ServerProcess server_;
   ServerProcess reference_;
@@ -347,11 +255,16 @@ absl::Status Run(int argc, char** argv) {
   ASSIGN_OR_RETURN(const Flags flags,
                    Flags::Parse(argc, argv,
                                 {{"mneme", "mneme"},
+                                 {"signal", "KILL"},
                                  {"rounds", "5"},
                                  {"seed", "20240731"},
                                  {"corpus", ""},
                                  {"documents", "60"},
                                  {"document-bytes", "8000"}}));
+  const std::string& signal = flags.Text("signal");
+  if (signal != "KILL" && signal != "TERM") {
+    return absl::InvalidArgumentError("--signal: expected KILL or TERM");
+  }
   ASSIGN_OR_RETURN(const uint64_t rounds, flags.Number("rounds"));
   ASSIGN_OR_RETURN(const uint64_t seed, flags.Number("seed"));
   ASSIGN_OR_RETURN(const uint64_t documents, flags.Number("documents"));
@@ -372,12 +285,12 @@ absl::Status Run(int argc, char** argv) {
   const Figures& figures = trial.figures();
   const nlohmann::ordered_json line = {
       {"name", "crash"},
+      {"signal", signal},
       {"seed", seed},
-      {"kills_at_work", figures.kills_at_work},
+      {"stops_at_work", figures.stops_at_work},
       {"kills_at_opening", figures.kills_at_opening},
       {"parts", corpus.parts.size()},
       {"text_bytes", bytes},
-      {"acknowledged_lost", 0},
       {"unacknowledged_kept", figures.in_flight_kept},
       {"equal_answers", corpus.questions.size()},
       {"append_seconds", figures.append_seconds},

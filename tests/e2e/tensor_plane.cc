@@ -8,23 +8,19 @@
 #include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <random>
-#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "attention/dtype.h"
-#include "base/check.h"
 #include "base/status_macros.h"
 #include "client/client.h"
 #include "proto/status.h"
 #include "tests/client/temporary_dir.h"
 #include "tests/e2e/flags.h"
+#include "tests/e2e/plane_model.h"
+#include "tests/e2e/plane_reference.h"
 #include "tests/e2e/server_process.h"
-#include "tests/reference/rope.h"
 
 namespace mneme::e2e {
 namespace {
@@ -32,168 +28,15 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr char kSession[] = "namespaces/default/sessions/plane";
-// The attention of an 8-billion-parameter model, three layers of it.
-constexpr size_t kLayers = 3;
-constexpr size_t kQueryHeads = 32;
-constexpr size_t kKvHeads = 8;
-constexpr size_t kGroup = kQueryHeads / kKvHeads;
-constexpr size_t kDim = 128;
-// Shorter sessions have a shorter window, so that two tiers are merged.
-constexpr size_t kWindowMax = 4096;
-constexpr double kTheta = 10'000;
-constexpr double kFactor = 16;
-constexpr int64_t kTrained = 4096;
-// YaRN's m = 0.1 ln(factor) + 1 (arXiv 2309.00071, eq. 22), on both sides.
-const double kLogitScale =
-    std::pow(0.1 * std::log(kFactor) + 1, 2) / std::sqrt(double{kDim});
 // Tokens that a client with a local window of its own keeps to itself.
 constexpr size_t kLocal = 64;
+// Shorter sessions have a shorter window, so that two tiers are merged.
+constexpr size_t kWindowMax = 4096;
 constexpr size_t kRows = 2;  // Of one read.
 constexpr double kErrorMax = 1e-3;
 
 double SecondsSince(steady_clock::time_point start) {
   return std::chrono::duration<double>(steady_clock::now() - start).count();
-}
-
-// Keys and values [layers][kv_heads][tokens][dim] of everything, and what is
-// sent of them.
-class Model {
- public:
-  Model(size_t tokens, std::mt19937_64& random) : tokens_(tokens) {
-    for (std::vector<uint16_t>* rows : {&keys_, &values_}) {
-      rows->resize(kLayers * kKvHeads * tokens * kDim);
-      std::vector<float> row(kDim);
-      std::normal_distribution<float> normal;
-      for (size_t i = 0; i < rows->size(); i += kDim) {
-        for (float& x : row) x = normal(random);
-        attention::FromFloat(attention::DType::kF16, row.data(), kDim,
-                             reinterpret_cast<std::byte*>(rows->data() + i));
-      }
-    }
-  }
-
-  v1::TokenRows Rows(size_t first, size_t count) const {
-    v1::TokenRows rows;
-    SetTensor(keys_, first, count, *rows.mutable_keys());
-    SetTensor(values_, first, count, *rows.mutable_values());
-    return rows;
-  }
-  std::span<const uint16_t> Keys(size_t bank) const {
-    return Bank(keys_, bank);
-  }
-  std::span<const uint16_t> Values(size_t bank) const {
-    return Bank(values_, bank);
-  }
-  size_t tokens() const { return tokens_; }
-
- private:
-  std::span<const uint16_t> Bank(const std::vector<uint16_t>& rows,
-                                 size_t bank) const {
-    return {rows.data() + bank * tokens_ * kDim, tokens_ * kDim};
-  }
-  void SetTensor(const std::vector<uint16_t>& from, size_t first, size_t count,
-                 v1::Tensor& tensor) const {
-    tensor.set_data_type(v1::DATA_TYPE_FLOAT16);
-    for (const size_t extent : {kLayers, kKvHeads, count, kDim}) {
-      tensor.add_shape(static_cast<int64_t>(extent));
-    }
-    std::string& data = *tensor.mutable_data();
-    for (size_t bank = 0; bank < kLayers * kKvHeads; ++bank) {
-      const auto rows = Bank(from, bank).subspan(first * kDim, count * kDim);
-      data.append(reinterpret_cast<const char*>(rows.data()),
-                  rows.size_bytes());
-    }
-  }
-
-  const size_t tokens_;
-  std::vector<uint16_t> keys_;
-  std::vector<uint16_t> values_;
-};
-
-std::vector<float> Floats(std::span<const uint16_t> halves) {
-  std::vector<float> floats(halves.size());
-  attention::ToFloat(attention::DType::kF16,
-                     reinterpret_cast<const std::byte*>(halves.data()),
-                     halves.size(), floats.data());
-  return floats;
-}
-
-// One row of one head.
-struct Seen {
-  std::vector<double> out;
-  double lse;
-};
-
-// What every query head sees that stands at position `t` among the tokens
-// [first, last), positions as seqs. A logit is read off the distance t - p
-// alone: the turned key's product with the turned query (arXiv 2104.09864, eq.
-// 16), so nothing is shared with the way the server rotates.
-std::vector<Seen> Reference(const Model& model, size_t layer,
-                            const std::vector<float>& queries, int64_t t,
-                            size_t first, size_t last) {
-  static const std::vector<double> frequencies =
-      reference::YarnFrequencies(kTheta, kDim, kFactor, kTrained, 32, 1);
-  const size_t visible = std::min<size_t>(last, t + 1);
-  CHECK(first < visible);
-  const size_t count = visible - first;
-  constexpr size_t kPairs = kDim / 2;
-  std::vector<double> turns(count * kDim);
-  for (size_t i = 0; i < count; ++i) {
-    const auto distance =
-        static_cast<double>(t) - static_cast<double>(first + i);
-    for (size_t j = 0; j < kPairs; ++j) {
-      turns[i * kDim + j] = std::cos(distance * frequencies[j]);
-      turns[i * kDim + kPairs + j] = std::sin(distance * frequencies[j]);
-    }
-  }
-  std::vector<Seen> seen(kQueryHeads);
-  std::vector<double> logits(count);
-  for (size_t kv = 0; kv < kKvHeads; ++kv) {
-    const size_t bank = layer * kKvHeads + kv;
-    const auto keys =
-        Floats(model.Keys(bank).subspan(first * kDim, count * kDim));
-    const auto values =
-        Floats(model.Values(bank).subspan(first * kDim, count * kDim));
-    for (size_t head = kv * kGroup; head < (kv + 1) * kGroup; ++head) {
-      const float* q = queries.data() + head * kDim;
-      for (size_t i = 0; i < count; ++i) {
-        const float* k = keys.data() + i * kDim;
-        const double* turn = turns.data() + i * kDim;
-        double sum = 0;
-        for (size_t j = 0; j < kPairs; ++j) {
-          const double q0 = q[j], q1 = q[j + kPairs];
-          const double k0 = k[j], k1 = k[j + kPairs];
-          sum += (q0 * k0 + q1 * k1) * turn[j] -
-                 (q1 * k0 - q0 * k1) * turn[j + kPairs];
-        }
-        logits[i] = kLogitScale * sum;
-      }
-      const double largest = *std::max_element(logits.begin(), logits.end());
-      double total = 0;
-      std::vector<double> out(kDim);
-      for (size_t i = 0; i < count; ++i) {
-        const double weight = std::exp(logits[i] - largest);
-        total += weight;
-        for (size_t d = 0; d < kDim; ++d) {
-          out[d] += weight * values[i * kDim + d];
-        }
-      }
-      for (double& x : out) x /= total;
-      seen[head] = {std::move(out), largest + std::log(total)};
-    }
-  }
-  return seen;
-}
-
-// Joins what was seen of two disjoint groups of keys.
-Seen Merge(const Seen& a, const Seen& b) {
-  const double largest = std::max(a.lse, b.lse);
-  const double wa = std::exp(a.lse - largest), wb = std::exp(b.lse - largest);
-  Seen merged{std::vector<double>(a.out.size()), largest + std::log(wa + wb)};
-  for (size_t d = 0; d < merged.out.size(); ++d) {
-    merged.out[d] = (wa * a.out[d] + wb * b.out[d]) / (wa + wb);
-  }
-  return merged;
 }
 
 struct Errors {
@@ -225,29 +68,11 @@ struct Figures {
   uint64_t peak_bytes = 0;
 };
 
-v1::Profile PlaneProfile(size_t window) {
-  v1::Profile profile;
-  profile.set_name("plane");
-  profile.set_layers(kLayers);
-  profile.set_query_heads(kQueryHeads);
-  profile.set_kv_heads(kKvHeads);
-  profile.set_key_dim(kDim);
-  profile.set_data_type(v1::DATA_TYPE_FLOAT16);
-  v1::PositionEncoding& position = *profile.mutable_position();
-  position.set_family(v1::POSITION_FAMILY_YARN);
-  position.set_theta(kTheta);
-  position.mutable_yarn()->set_factor(kFactor);
-  position.mutable_yarn()->set_original_length(kTrained);
-  profile.mutable_window()->set_tokens(static_cast<uint32_t>(window));
-  profile.mutable_knn();  // Reads every key.
-  return profile;
-}
-
 // [query_heads][rows][dim] for each layer. Half of the heads look for what one
 // token at hand says, so that some rows are sharp and some are flat.
 using Queries = std::vector<std::vector<float>>;
 
-Queries MakeQueries(const Model& model, size_t rows, int64_t newest,
+Queries MakeQueries(const PlaneModel& model, size_t rows, int64_t newest,
                     std::mt19937_64& random) {
   Queries queries(kLayers);
   std::normal_distribution<float> normal;
@@ -256,11 +81,10 @@ Queries MakeQueries(const Model& model, size_t rows, int64_t newest,
     all.resize(kQueryHeads * rows * kDim);
     for (float& x : all) x = normal(random);
     for (size_t head = 0; head < kQueryHeads; head += 2) {
-      const size_t bank = layer * kKvHeads + head / kGroup;
       for (size_t row = 0; row < rows; ++row) {
         const size_t token = std::uniform_int_distribution<int64_t>(
             std::max<int64_t>(0, newest - 8), newest)(random);
-        const auto key = Floats(model.Keys(bank).subspan(token * kDim, kDim));
+        const auto key = model.Keys(layer, head / kGroup, token, 1);
         std::copy(
             key.begin(), key.end(),
             all.begin() + static_cast<int64_t>((head * rows + row) * kDim));
@@ -317,7 +141,7 @@ std::vector<float> RowOf(const std::vector<float>& queries, size_t row,
 
 class Plane {
  public:
-  Plane(client::Client& client, const Model& model, size_t appended,
+  Plane(client::Client& client, const PlaneModel& model, size_t appended,
         std::mt19937_64& random)
       : client_(client),
         model_(model),
@@ -328,7 +152,7 @@ class Plane {
   absl::Status Append() {
     v1::CreateSessionRequest create;
     create.set_session(kSession);
-    *create.mutable_profile() = PlaneProfile(window_);
+    *create.mutable_profile() = PlaneProfile(static_cast<uint32_t>(window_));
     RETURN_IF_ERROR(client_.CreateSession(create).status());
     double seconds = 0;
     uint64_t bytes = 0;
@@ -471,7 +295,7 @@ class Plane {
   }
 
   client::Client& client_;
-  const Model& model_;
+  const PlaneModel& model_;
   const size_t appended_;
   const size_t window_;
   std::mt19937_64& random_;
@@ -493,7 +317,7 @@ absl::Status Run(int argc, char** argv) {
   }
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   std::mt19937_64 random(seed);
-  const Model model(tokens + std::max<uint64_t>(kLocal, steps), random);
+  const PlaneModel model(tokens + std::max<uint64_t>(kLocal, steps), random);
   const testing::TemporaryDir scratch;
   ServerProcess server(flags.Text("mneme"), scratch.Path(""));
   RETURN_IF_ERROR(server.Start());

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "google/protobuf/stubs/logging.h"
 #include "memory/profile.h"
 #include "service/convert.h"
 #include "service/convert_profile.h"
@@ -113,7 +114,8 @@ void ConvertsContext(std::string_view bytes) {
   CHECK(query->recent_entries <= memory::kRecentEntriesMax);
 }
 
-// A complete profile comes back from the wire and from the disk as it went.
+// A complete profile comes back from the disk as it went, and from the wire
+// with every default filled in.
 void ConvertsProfile(std::string_view bytes) {
   v1::Profile proto;
   if (!Parse(bytes, proto)) return;
@@ -127,12 +129,14 @@ void ConvertsProfile(std::string_view bytes) {
     CheckRefusal(profile.status());
     return;
   }
-  const auto returned = ProfileFromProto(ProfileToProto(*profile));
+  const v1::Profile filled = ProfileToProto(*profile);
+  const auto returned = ProfileFromProto(filled);
   CHECK(returned.ok());
   const auto completed = memory::Complete(*returned);
   CHECK(completed.ok());
+  CHECK(ProfileToProto(*completed).SerializeAsString() ==
+        filled.SerializeAsString());
   const std::string stored = memory::EncodeProfile(*profile);
-  CHECK(memory::EncodeProfile(*completed) == stored);
   const auto read = memory::DecodeProfile(stored);
   CHECK(read.ok() && memory::EncodeProfile(*read) == stored);
 }
@@ -155,6 +159,8 @@ void ReadsPageToken(std::string_view bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace mneme::service;
+  // It logs every string that is not UTF-8.
+  static const google::protobuf::LogSilencer silencer;
   constexpr void (*kTargets[])(std::string_view) = {
       ConvertsAppend,  ConvertsAttend,  ConvertsRecall,
       ConvertsContext, ConvertsProfile, ReadsPageToken};

@@ -6,6 +6,7 @@ usage: corpus.py      needs protoc; the files it writes are checked in
 Inputs that a fuzzer once found are kept beside them, by other names.
 """
 
+import base64
 import json
 import pathlib
 import struct
@@ -66,7 +67,8 @@ def convert():
         knn { top_k: 8 policy: POSITION_POLICY_CONST distance: 64 }
         compressive { segment_tokens: 16 gate_logits: [-1]
                       empty_memory: EMPTY_MEMORY_STRICT }'''))
-    put('convert', 'page_token', b'\5AQdkZWZhdWx0AXM')
+    put('convert', 'page_token', b'\5'
+        + base64.urlsafe_b64encode(b'namespaces/default/sessions/s'))
 
 
 def record():
@@ -117,9 +119,8 @@ def store():
     put('store', 'text_intact', b'\0')
     put('store', 'tensors_intact', b'\1')
     for number in range(8):
-        for what in range(5):
-            change = struct.pack('<BBH', number, what, 4) + b'\xff\xff\xff\xff'
-            put('store', f'changes_{number}_{what}', bytes([what % 2]) + change)
+        change = struct.pack('<BBH', number, number % 5, 4) + bytes(4)
+        put('store', f'change_{number}', bytes([number % 2]) + change)
 
 
 def text():

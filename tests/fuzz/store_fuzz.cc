@@ -85,10 +85,13 @@ Records TensorRecords() {
   // Every number is 0x3C3C as binary16, a little above 1.
   const std::string keys(kCount * 4, '\x3C');
   const std::string values(kCount * 2, '\x3C');
-  CHECK(
-      session
-          ->AppendTokens({.count = kCount, .keys = keys, .values = values}, {})
-          .ok());
+  CHECK(session
+            ->AppendTokens({.count = kCount,
+                            .keys = keys,
+                            .values = values,
+                            .positions = {}},
+                           {})
+            .ok());
   return RecordsOf(*disk);
 }
 
@@ -159,7 +162,9 @@ void ReadTensors(Session& session) {
   session.Attend(attend, Never).status().IgnoreError();
   const std::string keys(profile.bank_count() * profile.key_bytes(), '\0');
   const std::string values(profile.bank_count() * profile.value_bytes(), '\0');
-  session.AppendTokens({.count = 1, .keys = keys, .values = values}, {})
+  session
+      .AppendTokens(
+          {.count = 1, .keys = keys, .values = values, .positions = {}}, {})
       .status()
       .IgnoreError();
   session.CompressiveState(0).status().IgnoreError();

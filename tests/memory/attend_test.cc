@@ -40,8 +40,9 @@ class Oracle {
         frequencies_(encoder.inv_freq().begin(), encoder.inv_freq().end()),
         m_(encoder.attention_factor()) {}
 
-  Expected Attend(uint32_t layer, uint32_t head, const std::vector<float>& query,
-                  int64_t position, std::optional<uint32_t> top_k) const {
+  Expected Attend(uint32_t layer, uint32_t head,
+                  const std::vector<float>& query, int64_t position,
+                  std::optional<uint32_t> top_k) const {
     const size_t bank =
         size_t{layer} * profile_.kv_heads + head / profile_.group_size();
     const TierRanges ranges = view_.ranges();
@@ -50,9 +51,9 @@ class Oracle {
     if (profile_.knn) {
       std::vector<Scored> knn;
       Collect(ranges.knn, profile_.knn->policy, bank, query, position, knn);
-      std::stable_sort(knn.begin(), knn.end(), [](const auto& a, const auto& b) {
-        return a.logit > b.logit;
-      });
+      std::stable_sort(
+          knn.begin(), knn.end(),
+          [](const auto& a, const auto& b) { return a.logit > b.logit; });
       const uint32_t k = top_k.value_or(profile_.knn->top_k);
       if (k > 0 && k < knn.size()) knn.resize(k);
       all.insert(all.end(), knn.begin(), knn.end());
@@ -82,8 +83,8 @@ class Oracle {
       for (float& x : value) x = std::abs(x);
       reference::Update(key.data(), value.data(), 1, false, magnitude);
     }
-    if (live == 0 && profile_.compressive->empty_memory ==
-                         attention::EmptyMemory::kBypass) {
+    if (live == 0 &&
+        profile_.compressive->empty_memory == attention::EmptyMemory::kBypass) {
       return;
     }
     std::vector<double> read(profile_.value_dim, 0);
@@ -124,26 +125,25 @@ class Oracle {
 
   std::vector<double> Turned(const std::vector<float>& row,
                              int64_t position) const {
-    return reference::Rotate(row, position, frequencies_,
-                             profile_.position.layout ==
-                                 attention::RotaryLayout::kInterleaved);
+    return reference::Rotate(
+        row, position, frequencies_,
+        profile_.position.layout == attention::RotaryLayout::kInterleaved);
   }
 
   void Collect(SeqRange range, PositionPolicy policy, size_t bank,
                const std::vector<float>& query, int64_t position,
                std::vector<Scored>& all) const {
     const bool turn_query = policy != PositionPolicy::kNone;
-    const std::vector<double> q =
-        Turned(query, !turn_query                       ? 0
-                      : policy == PositionPolicy::kConst ? profile_.knn->distance
-                                                         : position);
+    const std::vector<double> q = Turned(
+        query, !turn_query                        ? 0
+               : policy == PositionPolicy::kConst ? profile_.knn->distance
+                                                  : position);
     for (uint64_t seq = range.begin; seq < range.end; ++seq) {
       const int64_t at =
           (*view_.rows)[seq / kBlockTokens]->positions()[seq % kBlockTokens];
       if (view_.forgotten->Contains(seq) || at > position) continue;
-      const std::vector<double> k =
-          Turned(Row(bank, seq, false),
-                 policy == PositionPolicy::kAbsolute ? at : 0);
+      const std::vector<double> k = Turned(
+          Row(bank, seq, false), policy == PositionPolicy::kAbsolute ? at : 0);
       double logit = 0;
       double magnitude = 0;
       for (size_t i = 0; i < k.size(); ++i) {
@@ -151,8 +151,8 @@ class Oracle {
         magnitude += std::abs(q[i] * k[i]);
       }
       const double scale = profile_.logit_scale * m_ * m_;
-      // The dot product's roundings; a few for the scale; each rotated component
-      // is off by a few units of its pair's length, on both sides.
+      // The dot product's roundings; a few for the scale; each rotated
+      // component is off by a few units of its pair's length, on both sides.
       double q_norm = 0;
       double k_norm = 0;
       for (size_t i = 0; i < k.size(); ++i) {
@@ -228,9 +228,9 @@ Profile RandomProfile(Random& random) {
         .empty_memory = static_cast<attention::EmptyMemory>(random.Int(0, 1))};
   }
   if (random.Int(0, 2)) {
-    profile.knn = KnnTier{
-        .top_k = static_cast<uint32_t>(random.Int(0, 30)),
-        .policy = static_cast<PositionPolicy>(random.Int(0, 2))};
+    profile.knn =
+        KnnTier{.top_k = static_cast<uint32_t>(random.Int(0, 30)),
+                .policy = static_cast<PositionPolicy>(random.Int(0, 2))};
     if (profile.knn->policy == PositionPolicy::kConst) {
       profile.knn->distance = random.Int(0, 500);
     }
@@ -259,8 +259,8 @@ struct Case {
     auto forgotten = std::make_shared<SeqSet>();
     for (int i = random.Int(0, 4); i > 0 && view.seq_next > 0; --i) {
       const uint64_t begin = random.Int(0, view.seq_next - 1);
-      forgotten->Add({begin, std::min<uint64_t>(view.seq_next,
-                                                begin + random.Int(1, 9))});
+      forgotten->Add(
+          {begin, std::min<uint64_t>(view.seq_next, begin + random.Int(1, 9))});
     }
     view.forgotten = forgotten;
   }
@@ -300,8 +300,8 @@ TEST(Attend, AgreesWithDoubleForEveryKindOfProfile) {
     for (size_t l = 0; l < query.reads.size(); ++l) {
       const LayerRead& read = query.reads[l];
       const LayerOutput& output = result->outputs[l];
-      const double total = std::accumulate(output.shares.begin(),
-                                           output.shares.end(), 0.0);
+      const double total =
+          std::accumulate(output.shares.begin(), output.shares.end(), 0.0);
       bool all_saw = true;
       for (uint32_t head = 0; head < c.profile.query_heads; ++head) {
         for (size_t r = 0; r < read.rows; ++r) {
@@ -309,9 +309,8 @@ TEST(Attend, AgreesWithDoubleForEveryKindOfProfile) {
           const std::vector<float> q(
               read.queries.begin() + row * c.profile.key_dim,
               read.queries.begin() + (row + 1) * c.profile.key_dim);
-          const int64_t position = read.positions.empty()
-                                       ? c.view.position_next
-                                       : read.positions[r];
+          const int64_t position =
+              read.positions.empty() ? c.view.position_next : read.positions[r];
           Expected expected =
               oracle.Attend(read.layer, head, q, position, query.top_k);
           if (std::isinf(expected.lse)) {
@@ -326,8 +325,7 @@ TEST(Attend, AgreesWithDoubleForEveryKindOfProfile) {
           for (size_t i = 0; i < c.profile.value_dim; ++i) {
             ASSERT_NEAR(output.output[row * c.profile.value_dim + i],
                         expected.out[i], expected.error[i] + 1e-30)
-                << "head " << head << " row " << r << " of "
-                << c.view.seq_next;
+                << "head " << head << " row " << r << " of " << c.view.seq_next;
           }
         }
       }
@@ -512,6 +510,19 @@ TEST(Attend, OverflowOfEveryKeyIsOutOfRangeToo) {
             absl::StatusCode::kOutOfRange);
 }
 
+TEST(Attend, OverflowOfTheCompressiveReadIsOutOfRangeToo) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  profile.knn.reset();
+  Case c(profile, 100, random);
+  c.MakeFold();
+  AttendQuery query = RandomQuery(profile, 1, random);
+  query.tiers = {Tier::kCompressive};
+  query.reads[0].queries.assign(query.reads[0].queries.size(), 3e38F);
+  EXPECT_EQ(AttendOver(c.view, c.encoder, query, Never).status().code(),
+            absl::StatusCode::kOutOfRange);
+}
+
 TEST(Attend, WhatDoesNotFitTheProfileIsRefusedByField) {
   Random random(Seed());
   const Profile profile = SmallProfile();
@@ -525,8 +536,7 @@ TEST(Attend, WhatDoesNotFitTheProfileIsRefusedByField) {
     return FieldOf(status);
   };
   EXPECT_EQ(field([](AttendQuery& q) { q.reads.clear(); }), "reads");
-  EXPECT_EQ(field([](AttendQuery& q) { q.reads[1].layer = 2; }),
-            "reads.layer");
+  EXPECT_EQ(field([](AttendQuery& q) { q.reads[1].layer = 2; }), "reads.layer");
   EXPECT_EQ(field([](AttendQuery& q) { q.reads[0].queries.pop_back(); }),
             "reads.queries");
   EXPECT_EQ(field([](AttendQuery& q) { q.reads[0].rows = 3; }),
@@ -538,7 +548,9 @@ TEST(Attend, WhatDoesNotFitTheProfileIsRefusedByField) {
             "reads.queries");
   EXPECT_EQ(field([](AttendQuery& q) { q.reads[0].positions = {1}; }),
             "reads.positions");
-  EXPECT_EQ(field([](AttendQuery& q) { q.reads[0].positions = {1, -1}; }),
+  EXPECT_EQ(field([](AttendQuery& q) {
+              q.reads[0].positions = {1, -1};
+            }),
             "reads.positions");
   EXPECT_EQ(field([](AttendQuery& q) {
               q.reads[0].positions = {1, kPositionMax + 1};
@@ -585,8 +597,8 @@ TEST(Attend, StopsWhenTheCallerIsGone) {
   const AttendQuery query = RandomQuery(c.profile, 1, random);
   for (int after = 0; after < 4; ++after) {
     int asked = 0;
-    const auto result = AttendOver(c.view, c.encoder, query,
-                                   [&] { return asked++ >= after; });
+    const auto result =
+        AttendOver(c.view, c.encoder, query, [&] { return asked++ >= after; });
     EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
   }
 }
@@ -607,13 +619,14 @@ TEST(Attend, AnAnswerDoesNotDependOnItsCompany) {
       alone.reads[0].queries.insert(alone.reads[0].queries.end(), from,
                                     from + dim);
     }
-    const AttendResult one = AttendOver(c.view, c.encoder, alone, Never).value();
+    const AttendResult one =
+        AttendOver(c.view, c.encoder, alone, Never).value();
     for (uint32_t head = 0; head < c.profile.query_heads; ++head) {
       EXPECT_EQ(one.outputs[0].lse[head], all.outputs[1].lse[head * 20 + row]);
       for (size_t i = 0; i < c.profile.value_dim; ++i) {
-        EXPECT_EQ(one.outputs[0].output[head * c.profile.value_dim + i],
-                  all.outputs[1]
-                      .output[(head * 20 + row) * c.profile.value_dim + i]);
+        EXPECT_EQ(
+            one.outputs[0].output[head * c.profile.value_dim + i],
+            all.outputs[1].output[(head * 20 + row) * c.profile.value_dim + i]);
       }
     }
   }

@@ -74,10 +74,8 @@ struct Tokens {
   std::vector<int64_t> positions;
 
   TokenRows Rows() const {
-    return {.count = count,
-            .keys = keys,
-            .values = values,
-            .positions = positions};
+    return {
+        .count = count, .keys = keys, .values = values, .positions = positions};
   }
 };
 
@@ -100,11 +98,11 @@ inline std::vector<float> Widen(attention::DType dtype,
 inline Tokens RandomTokens(const Profile& profile, uint64_t count,
                            testing::Random& random) {
   const size_t rows = profile.bank_count() * count;
-  return {.count = count,
-          .keys = Narrow(profile.dtype, random.Normals(rows * profile.key_dim)),
-          .values =
-              Narrow(profile.dtype, random.Normals(rows * profile.value_dim)),
-          .positions = {}};
+  return {
+      .count = count,
+      .keys = Narrow(profile.dtype, random.Normals(rows * profile.key_dim)),
+      .values = Narrow(profile.dtype, random.Normals(rows * profile.value_dim)),
+      .positions = {}};
 }
 
 // Tokens [begin, end) of `tokens`.
@@ -183,15 +181,15 @@ class House {
   // Closes everything and reads it again from the disk.
   void Reopen() {
     memory_.reset();
-    auto opened = Memory::Open(std::make_unique<testing::MapStore>(disk_),
-                               &clock_);
+    auto opened =
+        Memory::Open(std::make_unique<testing::MapStore>(disk_), &clock_);
     ASSERT_TRUE(opened.ok()) << opened.status();
     memory_ = *std::move(opened);
   }
 
   std::shared_ptr<Session> Create(const std::string& name, Profile profile) {
-    return memory_->Create({.space = "test", .session = name},
-                           std::move(profile))
+    return memory_
+        ->Create({.space = "test", .session = name}, std::move(profile))
         .value();
   }
   std::shared_ptr<Session> CreateText(const std::string& name = "text") {

@@ -118,8 +118,8 @@ TEST(Fold, DecodesToTheSameBits) {
   fold.AbsorbUpTo(profile, *rows, {}, 192);
   Fold decoded(profile);
   for (uint32_t layer = 0; layer < profile.layers; ++layer) {
-    ASSERT_TRUE(DecodeFoldLayer(
-        profile, EncodeFoldLayer(profile, fold, layer), layer, decoded));
+    ASSERT_TRUE(DecodeFoldLayer(profile, EncodeFoldLayer(profile, fold, layer),
+                                layer, decoded));
   }
   ExpectSameBits(decoded, fold);
   // And goes on from there as the original does.
@@ -148,8 +148,8 @@ TEST(Fold, WhatDoesNotFitTheProfileDoesNotDecode) {
   Fold later = fold;
   later.AbsorbUpTo(profile, *rows, {}, 256);
   ASSERT_TRUE(DecodeFoldLayer(profile, layer, 0, decoded));
-  EXPECT_FALSE(DecodeFoldLayer(profile, EncodeFoldLayer(profile, later, 1), 1,
-                               decoded));
+  EXPECT_FALSE(
+      DecodeFoldLayer(profile, EncodeFoldLayer(profile, later, 1), 1, decoded));
 }
 
 }  // namespace

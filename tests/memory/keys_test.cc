@@ -10,9 +10,8 @@ namespace mneme::memory {
 namespace {
 
 // Numbers on both sides of every byte's carry.
-const std::vector<uint64_t> kNumbers = {0,   1,     127,   128,        255,
-                                        256, 65535, 65536, 0xFFFFFFFF, 1ull << 32,
-                                        1ull << 56};
+const std::vector<uint64_t> kNumbers = {
+    0, 1, 127, 128, 255, 256, 65535, 65536, 0xFFFFFFFF, 1ull << 32, 1ull << 56};
 
 bool IsIn(const std::string& key, const KeyRange& range) {
   return range.first <= key && key < range.second;

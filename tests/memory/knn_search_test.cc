@@ -36,8 +36,8 @@ Case MakeCase(PositionPolicy policy, Random& random) {
   auto encoder =
       attention::PositionEncoder::Create(profile.position, 8).value();
   Case made{std::move(profile), std::move(encoder), {}};
-  made.view = ViewOf(made.profile, RandomRows(made.profile, kCount, 3, random),
-                     kCount);
+  made.view =
+      ViewOf(made.profile, RandomRows(made.profile, kCount, 3, random), kCount);
   return made;
 }
 
@@ -98,8 +98,8 @@ void ExpectExact(const Case& c, PositionPolicy policy, SeqRange range,
   ASSERT_TRUE(found.ok()) << found.status();
   ASSERT_EQ(found->size(), query_rows);
   for (size_t r = 0; r < query_rows; ++r) {
-    const auto expected = BruteForce(c, policy, bank, range, k,
-                                     &queries[r * 8], positions[r]);
+    const auto expected =
+        BruteForce(c, policy, bank, range, k, &queries[r * 8], positions[r]);
     ASSERT_EQ((*found)[r].size(), expected.size());
     for (size_t i = 0; i < expected.size(); ++i) {
       ASSERT_EQ((*found)[r][i].seq, expected[i].seq) << "rank " << i;
@@ -163,10 +163,10 @@ TEST(KnnSearch, StopsWhenTheCallerIsGone) {
   const std::vector<float> query = random.Normals(8);
   const std::vector<int64_t> position = {kPositionMax};
   int asked = 0;
-  const auto found = SearchTopK(
-      c.view, c.encoder, PositionPolicy::kNone, 0, {0, kCount}, 3,
-      {.queries = query.data(), .heads = 1, .positions = position},
-      [&] { return ++asked == 3; });
+  const auto found =
+      SearchTopK(c.view, c.encoder, PositionPolicy::kNone, 0, {0, kCount}, 3,
+                 {.queries = query.data(), .heads = 1, .positions = position},
+                 [&] { return ++asked == 3; });
   EXPECT_EQ(found.status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(asked, 3);
 }

@@ -37,9 +37,8 @@ TEST(Profile, AbsentSettingsGetTheirDefaults) {
 }
 
 TEST(Profile, CompletingTwiceChangesNothing) {
-  for (const Profile& profile :
-       {SmallProfile(), ProfileByName("text").value(),
-        Complete(WindowOnly()).value()}) {
+  for (const Profile& profile : {SmallProfile(), ProfileByName("text").value(),
+                                 Complete(WindowOnly()).value()}) {
     EXPECT_EQ(Complete(profile).value(), profile);
   }
 }
@@ -111,8 +110,7 @@ TEST(Profile, EveryRuleIsRefusedWithTheNameOfItsField) {
          p.compressive.reset();
        }},
       {"profile.text_encoder", [](Profile& p) { p.text_encoder = "other"; }},
-      {"profile",
-       [](Profile& p) { p.text_encoder = "hash-words-ngrams-128"; }},
+      {"profile", [](Profile& p) { p.text_encoder = "hash-words-ngrams-128"; }},
       {"position.theta",
        [](Profile& p) {
          p.position.family = attention::PositionFamily::kRope;
@@ -169,13 +167,12 @@ std::vector<Profile> Various() {
                                    Complete(WindowOnly()).value()};
   Profile yarn = SmallProfile();
   yarn.dtype = attention::DType::kBF16;
-  yarn.position = {.family = attention::PositionFamily::kYarn,
-                   .layout = attention::RotaryLayout::kInterleaved,
-                   .theta = 500000,
-                   .rotary_dim = 6,
-                   .yarn = {.factor = 8,
-                            .original_length = 4096,
-                            .attention_factor = 1.5}};
+  yarn.position = {
+      .family = attention::PositionFamily::kYarn,
+      .layout = attention::RotaryLayout::kInterleaved,
+      .theta = 500000,
+      .rotary_dim = 6,
+      .yarn = {.factor = 8, .original_length = 4096, .attention_factor = 1.5}};
   yarn.window = WindowTier{.policy = WindowPolicy::kSegment};
   yarn.knn = KnnTier{
       .top_k = 3, .policy = PositionPolicy::kConst, .distance = 1 << 20};

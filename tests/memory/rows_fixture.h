@@ -42,11 +42,11 @@ inline LogView ViewOf(const Profile& profile, std::shared_ptr<RowBlocks> rows,
                       uint64_t count) {
   LogView view;
   view.profile = &profile;
-  view.position_next =
-      count == 0 ? 0
-                 : (*rows)[(count - 1) / kBlockTokens]
-                           ->positions()[(count - 1) % kBlockTokens] +
-                       1;
+  view.position_next = count == 0
+                           ? 0
+                           : (*rows)[(count - 1) / kBlockTokens]
+                                     ->positions()[(count - 1) % kBlockTokens] +
+                                 1;
   view.rows = std::move(rows);
   view.seq_next = count;
   view.forgotten = std::make_shared<SeqSet>();

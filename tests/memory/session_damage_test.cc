@@ -18,8 +18,7 @@ using testing::RecordsIn;
 using testing::Seed;
 
 void Append(Session& session, uint64_t count, Random& random) {
-  const Tokens tokens =
-      RandomTokens(session.header().profile, count, random);
+  const Tokens tokens = RandomTokens(session.header().profile, count, random);
   const auto appended = session.AppendTokens(tokens.Rows(), {});
   ASSERT_TRUE(appended.ok()) << appended.status();
 }
@@ -36,8 +35,8 @@ TEST(SessionDamage, OfTheLogIsDataLossThatNamesTheSessionAndNoOtherSuffers) {
   ASSERT_TRUE(Say(*house.CreateText("well"), "all is well").ok());
   session.reset();
   const std::vector<std::string> keys = {
-      HeadKey(uid),      RowsKey(uid, 0, 1),   PositionsKey(uid, 0),
-      TailKey(uid, 128), EntryKey(uid, 7),     LexicalKey(uid, 7),
+      HeadKey(uid),        RowsKey(uid, 0, 1), PositionsKey(uid, 0),
+      TailKey(uid, 128),   EntryKey(uid, 7),   LexicalKey(uid, 7),
       ForgottenKey(uid, 2)};
   for (const std::string& key : keys) {
     house.Reopen();

@@ -11,7 +11,7 @@ TEST(SessionName, ParsesWhatItPrints) {
        {SessionName{.space = "a", .session = "b"},
         SessionName{.space = "0", .session = "9._-"},
         SessionName{.space = std::string(63, 'x'),
-                    .session = std::string(63, 'y')},
+        .session = std::string(63, 'y')},
         SessionName{.space = "sessions", .session = "sessions"}}) {
     const auto parsed = SessionName::Parse(name.ToString());
     ASSERT_TRUE(parsed.ok()) << parsed.status();
@@ -41,8 +41,8 @@ TEST(SessionName, WhatIsNotANameIsRefused) {
 
 TEST(SessionName, ParentsAreNamespaces) {
   EXPECT_EQ(ParseNamespace("namespaces/a.b").value(), "a.b");
-  for (const char* name : {"", "namespaces/", "namespaces/A", "a",
-                           "namespaces/a/sessions/b"}) {
+  for (const char* name :
+       {"", "namespaces/", "namespaces/A", "a", "namespaces/a/sessions/b"}) {
     const auto parsed = ParseNamespace(name);
     ASSERT_FALSE(parsed.ok()) << name;
     EXPECT_EQ(base::DetailOf(parsed.status()).field, "parent");

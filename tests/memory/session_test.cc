@@ -157,13 +157,11 @@ TEST(Session, ACountThatOverflowsIsRefused) {
 TEST(Session, NaNAndInfinityAreRefusedInEveryDtype) {
   Random random(Seed());
   House house;
-  for (const auto dtype :
-       {attention::DType::kF32, attention::DType::kF16,
-        attention::DType::kBF16}) {
+  for (const auto dtype : {attention::DType::kF32, attention::DType::kF16,
+                           attention::DType::kBF16}) {
     Profile profile = SmallProfile();
     profile.dtype = dtype;
-    auto session =
-        house.Create(std::string(attention::NameOf(dtype)), profile);
+    auto session = house.Create(std::string(attention::NameOf(dtype)), profile);
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(),
                             std::numeric_limits<float>::infinity(),
                             -std::numeric_limits<float>::infinity()}) {
@@ -195,14 +193,10 @@ TEST(Session, TextAndTokensGoWhereTheyBelong) {
   EXPECT_EQ(refused(text->AppendTokens(rows.Rows(), {}).status()),
             "WRONG_PAYLOAD");
   EXPECT_EQ(refused(Say(*tokens, "words").status()), "WRONG_PAYLOAD");
-  EXPECT_EQ(refused(tokens->Recall(Ask("words"), Never)
-                        .status()),
-            "NO_TEXT");
-  EXPECT_EQ(refused(tokens
-                        ->AssembleContext(AskContext("words", 10),
-                                          Never)
-                        .status()),
-            "NO_TEXT");
+  EXPECT_EQ(refused(tokens->Recall(Ask("words"), Never).status()), "NO_TEXT");
+  EXPECT_EQ(
+      refused(tokens->AssembleContext(AskContext("words", 10), Never).status()),
+      "NO_TEXT");
   Profile plain = SmallProfile();
   plain.compressive.reset();
   EXPECT_EQ(refused(house.Create("plain", plain)->CompressiveState(0).status()),
@@ -261,17 +255,13 @@ TEST(Session, TextOfTheLargestSizeIsKeptWhole) {
 TEST(Session, ExpectedSeqAllowsExactlyTheNext) {
   House house;
   auto session = house.CreateText();
-  const auto first =
-      session->AppendText(Text("one"), AtSeq(0));
+  const auto first = session->AppendText(Text("one"), AtSeq(0));
   ASSERT_TRUE(first.ok()) << first.status();
-  const auto again =
-      session->AppendText(Text("two"), AtSeq(0));
+  const auto again = session->AppendText(Text("two"), AtSeq(0));
   EXPECT_EQ(again.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(ReasonOf(again.status()), "SEQ_MISMATCH");
   EXPECT_EQ(base::DetailOf(again.status()).metadata.at("expected"), "1");
-  EXPECT_TRUE(
-      session->AppendText(Text("two"), AtSeq(1))
-          .ok());
+  EXPECT_TRUE(session->AppendText(Text("two"), AtSeq(1)).ok());
 }
 
 TEST(Session, ARepeatedRequestReturnsItsFirstResultAlsoAfterReopening) {
@@ -326,25 +316,39 @@ TEST(Session, ARequestIdWithAnotherPayloadIsRefused) {
   EXPECT_EQ(ReasonOf(tokens->AppendTokens(rows.Rows(), options).status()),
             "REQUEST_ID_REUSED");
   EXPECT_EQ(tokens->Info().seq_next, 2u);
-  const AppendOptions longer =
-      WithId(std::string(kRequestIdBytesMax + 1, 'r'));
+  const AppendOptions longer = WithId(std::string(kRequestIdBytesMax + 1, 'r'));
   EXPECT_EQ(FieldOf(tokens->AppendTokens(rows.Rows(), longer).status()),
             "request_id");
 }
 
-TEST(Session, ARequestIsRememberedForItsTimeAndNotForEver) {
+TEST(Session, ARequestOfTextIsRememberedAsLongAsItsEntry) {
   House house;
   auto session = house.CreateText();
   const TextEntry entry = Text("words");
   const AppendOptions options = WithId("r");
   ASSERT_TRUE(session->AppendText(entry, options).ok());
-  house.clock().Advance(std::chrono::seconds(kRequestMemorySeconds));
+  house.clock().Advance(std::chrono::seconds(10 * kRequestMemorySeconds));
   session = house.Reopened("text");
   EXPECT_TRUE(session->AppendText(entry, options)->replayed);
-  house.clock().Advance(std::chrono::seconds(1));
-  session = house.Reopened("text");
+  ASSERT_TRUE(session->ForgetEntry(1).ok());
   EXPECT_FALSE(session->AppendText(entry, options)->replayed);
-  EXPECT_EQ(session->Info().entries, 2u);
+}
+
+TEST(Session, ARequestOfTokensIsRememberedForItsTimeAndNotForEver) {
+  Random random(Seed());
+  House house;
+  const Profile profile = SmallProfile();
+  auto session = house.Create("tokens", profile);
+  const Tokens tokens = RandomTokens(session->header().profile, 3, random);
+  const AppendOptions options = WithId("r");
+  ASSERT_TRUE(session->AppendTokens(tokens.Rows(), options).ok());
+  house.clock().Advance(std::chrono::seconds(kRequestMemorySeconds));
+  session = house.Reopened("tokens");
+  EXPECT_TRUE(session->AppendTokens(tokens.Rows(), options)->replayed);
+  house.clock().Advance(std::chrono::seconds(1));
+  session = house.Reopened("tokens");
+  EXPECT_FALSE(session->AppendTokens(tokens.Rows(), options)->replayed);
+  EXPECT_EQ(session->Info().tokens, 6u);
 }
 
 TEST(Session, AnAppendWithoutATimeHappensNow) {
@@ -354,8 +358,7 @@ TEST(Session, AnAppendWithoutATimeHappensNow) {
   const int64_t now = std::chrono::duration_cast<std::chrono::microseconds>(
                           house.clock().Now().time_since_epoch())
                           .count();
-  const auto recalled =
-      session->Recall(Ask("now"), Never).value();
+  const auto recalled = session->Recall(Ask("now"), Never).value();
   ASSERT_EQ(recalled.passages.size(), 1u);
   EXPECT_EQ(recalled.passages[0].time_us, now);
   EXPECT_EQ(session->Info().update_time_us, now);
@@ -366,10 +369,8 @@ TEST(Session, AnEmptySessionAnswersWithNothing) {
   Random random(Seed());
   House house;
   auto text = house.CreateText();
-  EXPECT_TRUE(text->Recall(Ask("anything"), Never)
-                  ->passages.empty());
-  EXPECT_TRUE(text->AssembleContext(AskContext("anything", 100, 3),
-                                    Never)
+  EXPECT_TRUE(text->Recall(Ask("anything"), Never)->passages.empty());
+  EXPECT_TRUE(text->AssembleContext(AskContext("anything", 100, 3), Never)
                   ->context.empty());
   ExpectSound(*text);
   const Profile profile = SmallProfile();

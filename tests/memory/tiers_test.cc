@@ -39,9 +39,8 @@ TEST(Tiers, TogetherTheyHoldEveryLiveTokenOnceWhateverWasForgotten) {
           ASSERT_EQ(ranges.window.end, seq_next);
           ASSERT_LE(ranges.sink.size(), sink);
           const uint64_t live = seq_next - __builtin_popcount(mask);
-          ASSERT_EQ(
-              ranges.window.size() - forgotten.CountIn(ranges.window),
-              std::min<uint64_t>(window, live));
+          ASSERT_EQ(ranges.window.size() - forgotten.CountIn(ranges.window),
+                    std::min<uint64_t>(window, live));
         }
       }
     }

@@ -51,6 +51,15 @@ TEST(TopK, TheThresholdIsTheWorstOfAFullListAndNothingBefore) {
   EXPECT_EQ(best.threshold(), 4);
 }
 
+TEST(TopK, WhatIsNoNumberIsBestSoThatItIsNoticed) {
+  TopK best(2);
+  best.Offer(5, 0);
+  best.Offer(std::numeric_limits<float>::quiet_NaN(), 1);
+  best.Offer(7, 2);
+  EXPECT_EQ(best.Sorted()[0].seq, 1u);
+  EXPECT_EQ(best.Sorted()[0].logit, kInfinity);
+}
+
 TEST(TopK, OfNothingHoldsNothing) {
   TopK none(0);
   none.Offer(1, 0);

@@ -55,11 +55,11 @@ TEST(Metrics, LevelsAreReadWhenSomebodyLooks) {
 
 TEST(Metrics, AnAddressInUseIsRefusedByName) {
   Metrics first(SomeLevels);
-  const auto port = first.Expose("127.0.0.1:0");
+  const auto port = first.Expose("127.0.0.1", 0);
   ASSERT_TRUE(port.ok()) << port.status();
   ASSERT_GT(*port, 0);
   Metrics second(SomeLevels);
-  const auto refused = second.Expose("127.0.0.1:" + std::to_string(*port));
+  const auto refused = second.Expose("127.0.0.1", *port);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(base::DetailOf(refused.status()).reason, "ADDRESS_IN_USE");
 }

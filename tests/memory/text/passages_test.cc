@@ -43,7 +43,7 @@ std::vector<std::string_view> SentenceTexts(std::string_view text) {
   return texts;
 }
 
-bool base::IsBlank(std::string_view text) {
+bool IsAllBlank(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     UChar32 c;
     U8_NEXT(text.data(), at, text.size(), c);
@@ -59,7 +59,7 @@ bool EndIsBlank(std::string_view text) {
   if (c >= 0 && u_isUWhiteSpace(c)) return true;
   size_t last = text.size() - 1;
   while (last > 0 && U8_IS_TRAIL(text[last])) --last;
-  return base::IsBlank(text.substr(last));
+  return IsAllBlank(text.substr(last));
 }
 
 // Everything the header promises, whatever the text.
@@ -72,12 +72,15 @@ void ExpectCutWell(std::string_view text, size_t characters_max) {
     ASSERT_FALSE(passage.sentences.empty());
     EXPECT_EQ(passage.bytes.begin, passage.sentences.front().begin);
     EXPECT_EQ(passage.bytes.end, passage.sentences.back().end);
-    EXPECT_LE(base::CodePointCount(View(text, passage.bytes)), characters_max);
+    if (valid) {
+      EXPECT_LE(base::CodePointCount(View(text, passage.bytes)),
+                characters_max);
+    }
     for (const Span& sentence : passage.sentences) {
       ASSERT_LE(covered, sentence.begin);
       ASSERT_LT(sentence.begin, sentence.end);
       ASSERT_LE(sentence.end, text.size());
-      EXPECT_TRUE(base::IsBlank(text.substr(covered, sentence.begin - covered)));
+      EXPECT_TRUE(IsAllBlank(text.substr(covered, sentence.begin - covered)));
       EXPECT_FALSE(EndIsBlank(View(text, sentence)));
       if (valid) {
         EXPECT_EQ(base::FirstInvalidUtf8(View(text, sentence)), std::nullopt);
@@ -85,7 +88,7 @@ void ExpectCutWell(std::string_view text, size_t characters_max) {
       covered = sentence.end;
     }
   }
-  EXPECT_TRUE(base::IsBlank(text.substr(covered)));
+  EXPECT_TRUE(IsAllBlank(text.substr(covered)));
   if (base::CodePointCount(text) <= characters_max) {
     EXPECT_LE(passages.size(), 1u);
   }

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Lints the wire with buf, which npm installs under build/.
+# Exits with 77, the mark of a skipped test, when it cannot be installed.
+set -euo pipefail
+
+readonly VERSION=1.75.0
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+readonly root
+readonly home=$root/build/npm
+readonly buf=$home/node_modules/.bin/buf
+
+skip() { echo "buf lint: SKIPPED, $*"; exit 77; }
+
+command -v npm >/dev/null || skip "there is no npm"
+if [[ $("$buf" --version 2>/dev/null) != "$VERSION" ]]; then
+  mkdir -p "$home"
+  npm install --prefix "$home" --no-save --no-audit --no-fund --loglevel error \
+    "@bufbuild/buf@$VERSION" >&2 || skip "npm cannot install it"
+fi
+cd "$root/proto"
+"$buf" lint
+echo "buf lint: ok"
