@@ -106,9 +106,9 @@ absl::Status Memory::LoadHeaders() {
   } else if (!absl::IsNotFound(record.status())) {
     return record.status();
   }
-  base::MutexLock lock(&mutex_);
+  std::map<Key, std::shared_ptr<Slot>> slots;
   const KeyRange range = AllHeaders();
-  return store_->Scan(
+  RETURN_IF_ERROR(store_->Scan(
       range.first, range.second,
       [&](std::string_view key, std::string_view bytes) {
         const auto name = NameOfHeaderKey(key);
@@ -122,9 +122,12 @@ absl::Status Memory::LoadHeaders() {
           slot->header.name = *name;
           slot->damage = base::Annotate(header.status(), name->ToString());
         }
-        slots_.emplace(Key{name->space, name->session}, std::move(slot));
+        slots.emplace(Key{name->space, name->session}, std::move(slot));
         return true;
-      });
+      }));
+  base::MutexLock lock(&mutex_);
+  slots_ = std::move(slots);
+  return absl::OkStatus();
 }
 
 Memory::~Memory() {

@@ -199,9 +199,9 @@ class Session::Impl {
     AppendResult result;
     result.entry = stored.number;
     result.passages = static_cast<uint32_t>(prepared.terms.passages.size());
-    RETURN_IF_ERROR(
-        WriteAppend(head, positions, options, fingerprint, batch, result,
-                    [&] { text_.Add(std::move(stored), prepared.terms); }));
+    RETURN_IF_ERROR(WriteAppend(head, positions, options, fingerprint, batch,
+                                result,
+                                NewEntry{std::move(stored), prepared.terms}));
     return result;
   }
 
@@ -228,7 +228,7 @@ class Session::Impl {
                batch);
     AppendResult result;
     RETURN_IF_ERROR(WriteAppend(head_, positions, options, fingerprint, batch,
-                                result, [] {}));
+                                result, std::nullopt));
     return result;
   }
 
@@ -417,6 +417,12 @@ class Session::Impl {
  private:
   using Entries = std::vector<std::shared_ptr<const Entry>>;
 
+  // What an append of text adds to the text index.
+  struct NewEntry {
+    Entry entry;
+    const EntryTerms& terms;
+  };
+
   bool takes_text() const { return !header_.profile.text_encoder.empty(); }
 
   absl::Status CheckTakesText() const {
@@ -472,11 +478,10 @@ class Session::Impl {
   }
 
   // The common end of every append: fold, request id, head, one write, show.
-  template <typename OnWritten>
   absl::Status WriteAppend(Head head, const std::vector<int64_t>& positions,
                            const AppendOptions& options, uint64_t fingerprint,
                            WriteBatch& batch, AppendResult& result,
-                           OnWritten on_written)
+                           std::optional<NewEntry> entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     const std::shared_ptr<const LogView> before = View();
     result.seq_first = head.seq_next;
@@ -503,8 +508,10 @@ class Session::Impl {
     // What is written is acknowledged or, should memory run out in between,
     // found by opening the session again; nothing goes on from a half.
     broken_ = true;
-    on_written();
-    if (takes_text()) view->text = text_.View();
+    if (entry) {
+      text_.Add(std::move(entry->entry), entry->terms);
+      view->text = text_.View();
+    }
     broken_ = false;
     log_.Commit();
     head_ = head;
