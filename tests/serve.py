@@ -46,6 +46,10 @@ class Server:
         finally:
             self.scratch.cleanup()
 
+    def sanitized(self):
+        """Whether the binary was built with AddressSanitizer."""
+        return b'__asan_init' in pathlib.Path(self.mneme).read_bytes()
+
     def start(self):
         """Returns when the server serves; RuntimeError with its log if it does not."""
         ready = pathlib.Path(self.scratch.name, 'ready')

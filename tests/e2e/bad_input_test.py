@@ -65,6 +65,8 @@ class BadInput(CliTest):
         done = cli.end(append)
         self.assertEqual(done.code, OK, done.err)
         client_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
+        if self.server.sanitized():
+            self.skipTest('a sanitizer keeps memory of its own')
         # Measured: 3.2 bytes a byte of text here, 5.7 in the server.
         self.assertLess(client_bytes, (128 << 20) + 6 * LONG_LINE_BYTES)
         status = pathlib.Path(f'/proc/{self.server.process.pid}/status').read_text()

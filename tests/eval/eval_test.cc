@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <set>
 
 #include "tests/eval/characters.h"
@@ -38,7 +37,8 @@ TEST(Characters, CountsCodePointsBeforeEveryByte) {
 }
 
 TEST(ServerSession, IsAlwaysAValidNameAndNeverTheSameForTwo) {
-  const std::regex valid("namespaces/eval/sessions/[a-z0-9][a-z0-9._-]{0,62}");
+  const auto valid = testing::MatchesRegex(
+      "namespaces/eval/sessions/[a-z0-9][a-z0-9._-]{0,62}");
   std::set<std::string> names;
   const std::string longest(100, 'x');
   for (const std::string& session :
@@ -47,7 +47,7 @@ TEST(ServerSession, IsAlwaysAValidNameAndNeverTheSameForTwo) {
         std::string("\xC3\xA9"), longest, longest + "y"}) {
     for (const char* set : {"locomo", "_a"}) {
       const std::string name = ServerSession(set, session);
-      EXPECT_TRUE(std::regex_match(name, valid)) << name;
+      EXPECT_THAT(name, valid);
       EXPECT_TRUE(names.insert(name).second) << name;
     }
   }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <barrier>
 #include <latch>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -24,21 +25,25 @@ class Gate {
   explicit Gate(Executor* executor) {
     EXPECT_TRUE(executor
                     ->Submit(Priority::kRead, 0,
-                             [this] {
-                               entered_.count_down();
-                               open_.wait();
+                             [latches = latches_] {
+                               latches->entered.count_down();
+                               latches->open.wait();
                              })
                     .ok());
-    entered_.wait();
+    latches_->entered.wait();
   }
   ~Gate() { Open(); }
   void Open() {
-    if (!std::exchange(opened_, true)) open_.count_down();
+    if (!std::exchange(opened_, true)) latches_->open.count_down();
   }
 
  private:
-  std::latch entered_{1};
-  std::latch open_{1};
+  // The task may still be leaving wait() when the gate is gone.
+  struct Latches {
+    std::latch entered{1};
+    std::latch open{1};
+  };
+  const std::shared_ptr<Latches> latches_ = std::make_shared<Latches>();
   bool opened_ = false;
 };
 
@@ -130,11 +135,11 @@ TEST(Executor, ALoneRequestIsTakenWhateverItsSize) {
 TEST(Executor, BytesAreFreeAgainWhenATaskHasStarted) {
   Executor executor({.threads = 1, .queue_tasks = 100, .queue_bytes = 10});
   for (int i = 0; i < 20; ++i) {
-    std::latch ran(1);
+    const auto ran = std::make_shared<std::latch>(1);
     ASSERT_TRUE(
-        executor.Submit(Priority::kWrite, 10, [&ran] { ran.count_down(); })
+        executor.Submit(Priority::kWrite, 10, [ran] { ran->count_down(); })
             .ok());
-    ran.wait();
+    ran->wait();
   }
 }
 
