@@ -6,52 +6,40 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "attention/rope.h"
+#include "attention/position_config.h"
 
 namespace mneme::attention {
 
-enum class PositionFamily { kNone, kRope, kYarn };
-
-// Which components form pair j of a rotary width n: (j, j + n/2), as in Llama's
-// checkpoints, or (2j, 2j + 1), as in the RoPE paper.
-enum class RotaryLayout { kHalfSplit, kInterleaved };
-
-struct PositionConfig {
-  PositionFamily family = PositionFamily::kNone;
-  RotaryLayout layout = RotaryLayout::kHalfSplit;
-  double theta = 10000;
-  int rotary_dim = 0;  // Leading components that turn; 0: the whole head.
-  YarnConfig yarn = {};
-
-  friend bool operator==(const PositionConfig&,
-                         const PositionConfig&) = default;
-};
-
-// Whether keys of `key_dim` components can be encoded so; names the field that
-// stands in the way ("position.theta"). Fields the family does not read are not
-// looked at.
-absl::Status Validate(const PositionConfig& config, int key_dim);
-
 // The one encoder of positions that the floors above see.
 // Threads:  immutable; any thread may call anything.
+// Lifetime: copies share their tables, and cost two pointers.
 class PositionEncoder {
  public:
+  // Of a family that depends on the length: the encoder of short sequences.
   // Errors:  what Validate says.
   static absl::StatusOr<PositionEncoder> Create(const PositionConfig& config,
                                                 int key_dim);
 
+  // Whether frequencies change with the length of the sequence (dynamic NTK,
+  // LongRoPE). Keys rotated for one length are then wrong at another: rotate at
+  // read, every key of a sequence by the encoder for its length.
+  bool depends_on_length() const;
+  // The encoder for a sequence of `length` tokens, max(position) + 1; of the
+  // other families a copy. Dynamic NTK computes a table for every length beyond
+  // max_position (below a millisecond): keep it while the length stays.
+  PositionEncoder ForLength(int64_t length) const;
+
   // Leading components that turn; 0 without rotation.
-  int rotary_dim() const { return 2 * static_cast<int>(inv_freq_.size()); }
+  int rotary_dim() const;
   // Radians a position, for each pair. Shapes: [rotary_dim / 2].
-  std::span<const double> inv_freq() const { return inv_freq_; }
-  // YaRN's m, 1 for the other families. Rotate leaves it out: logits are
-  // multiplied by m * m on every tier, rotated or not.
-  double attention_factor() const { return attention_factor_; }
+  std::span<const double> inv_freq() const;
+  // The m of YaRN and LongRoPE, 1 for the other families. Rotate leaves it out:
+  // logits are multiplied by m * m on every tier, rotated or not.
+  double attention_factor() const;
 
   // cos and sin of position * inv_freq, formed in double (error below 1e-12
   // before the rounding to float) whatever the position's size. A position's
@@ -61,23 +49,33 @@ class PositionEncoder {
   // REQUIRES: |position| <= 2^53, beyond which double skips integers.
   void Angles(std::span<const int64_t> positions, float* cos, float* sin) const;
 
+  // Whether a rotation is also scaled by position (xPos).
+  bool has_magnitude() const;
+  // What each pair at each position is multiplied by when it is rotated; 1 for
+  // the other families. Queries and keys that meet in a logit need one centre,
+  // which XposSafeSpan in attention/xpos.h says how to choose.
+  // Shapes:   magnitudes [positions, rotary_dim / 2].
+  // REQUIRES: as Angles, and |center| <= 2^53.
+  void Magnitudes(std::span<const int64_t> positions, int64_t center,
+                  bool key_side, float* magnitudes) const;
+
   // Turns each row by its own angles, in place; components from rotary_dim on
-  // stay.
-  // Shapes:  rows [row_count, row_stride]; cos, sin [row_count,
+  // stay. With `magnitudes`, scales the pairs by them as well.
+  // Shapes:  rows [row_count, row_stride]; cos, sin, magnitudes [row_count,
   //          rotary_dim / 2].
   void Rotate(float* rows, size_t row_count, size_t row_stride,
-              const float* cos, const float* sin) const;
+              const float* cos, const float* sin,
+              const float* magnitudes = nullptr) const;
 
  private:
-  PositionEncoder(RotaryLayout layout, std::vector<double> inv_freq,
-                  double attention_factor);
+  struct Family;  // What the configuration says, for every length.
+  struct Table;   // Frequencies for one length.
 
-  RotaryLayout layout_;
-  std::vector<double> inv_freq_;
-  double attention_factor_;
-  // Angles of the positions 0..kRun-1. Shapes: [kRun, rotary_dim / 2].
-  std::vector<double> run_cos_;
-  std::vector<double> run_sin_;
+  PositionEncoder(std::shared_ptr<const Family> family,
+                  std::shared_ptr<const Table> table);
+
+  std::shared_ptr<const Family> family_;
+  std::shared_ptr<const Table> table_;
 };
 
 }  // namespace mneme::attention

@@ -1,13 +1,11 @@
 #include "attention/position.h"
 
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numeric>
-#include <string>
+#include <utility>
 #include <vector>
 
-#include "base/error.h"
 #include "gtest/gtest.h"
 #include "tests/reference/attention.h"
 #include "tests/reference/rope.h"
@@ -18,9 +16,6 @@ namespace {
 
 using testing::Random;
 using testing::Seed;
-
-const double kNan = std::numeric_limits<double>::quiet_NaN();
-const double kInfinity = std::numeric_limits<double>::infinity();
 
 PositionConfig Rope(RotaryLayout layout = RotaryLayout::kHalfSplit) {
   return {.family = PositionFamily::kRope, .layout = layout};
@@ -71,57 +66,99 @@ void ExpectAngles(const PositionEncoder& encoder,
   }
 }
 
-TEST(Validate, NamesTheFieldThatStandsInTheWay) {
-  struct Case {
-    std::string field;
-    std::function<void(PositionConfig&)> spoil;
+PositionConfig DynamicNtk() {
+  return {.family = PositionFamily::kDynamicNtk,
+          .dynamic_ntk = {.factor = 2, .max_position = 256}};
+}
+
+PositionConfig LongRope() {
+  return {.family = PositionFamily::kLongRope,
+          .long_rope = {.short_factors = {1, 1, 1, 2},
+                        .long_factors = {1, 2, 4, 8},
+                        .original_length = 256,
+                        .max_position = 1024}};
+}
+
+std::vector<double> FrequenciesOf(const PositionEncoder& encoder) {
+  return {encoder.inv_freq().begin(), encoder.inv_freq().end()};
+}
+
+TEST(PositionEncoder, EveryFamilyTurnsByItsOwnFrequencies) {
+  PositionConfig config;
+  config.theta = 5000;
+  config.yarn = {.factor = 4, .original_length = 2048};
+  config.linear = {.factor = 3};
+  config.ntk_aware = {.alpha = 5};
+  config.ntk_by_parts = {.factor = 4, .original_length = 2048};
+  config.dynamic_ntk = DynamicNtk().dynamic_ntk;
+  config.long_rope = LongRope().long_rope;
+  config.llama3 = {.factor = 8, .original_length = 8192};
+  const std::vector<std::pair<PositionFamily, std::vector<double>>> cases = {
+      {PositionFamily::kRope, RopeFrequencies(5000, 8)},
+      {PositionFamily::kYarn, YarnFrequencies(5000, 8, config.yarn)},
+      {PositionFamily::kLinear, LinearFrequencies(5000, 8, config.linear)},
+      {PositionFamily::kNtkAware,
+       NtkAwareFrequencies(5000, 8, config.ntk_aware)},
+      {PositionFamily::kNtkByParts,
+       NtkByPartsFrequencies(5000, 8, config.ntk_by_parts)},
+      {PositionFamily::kDynamicNtk, RopeFrequencies(5000, 8)},
+      {PositionFamily::kLongRope,
+       LongRopeFrequencies(5000, 8, config.long_rope, 1)},
+      {PositionFamily::kLlama3, Llama3Frequencies(5000, 8, config.llama3)},
+      {PositionFamily::kXpos, RopeFrequencies(5000, 8)},
   };
-  const std::vector<Case> cases = {
-      {"position.theta", [](auto& c) { c.theta = 1; }},
-      {"position.theta", [](auto& c) { c.theta = -10000; }},
-      {"position.theta", [](auto& c) { c.theta = kNan; }},
-      {"position.theta", [](auto& c) { c.theta = kInfinity; }},
-      {"position.rotary_dim", [](auto& c) { c.rotary_dim = 3; }},
-      {"position.rotary_dim", [](auto& c) { c.rotary_dim = -2; }},
-      {"position.rotary_dim", [](auto& c) { c.rotary_dim = 66; }},
-      {"position.yarn.factor", [](auto& c) { c.yarn.factor = 0.5; }},
-      {"position.yarn.factor", [](auto& c) { c.yarn.factor = kNan; }},
-      {"position.yarn.factor", [](auto& c) { c.yarn.factor = kInfinity; }},
-      {"position.yarn.original_length",
-       [](auto& c) { c.yarn.original_length = 0; }},
-      {"position.yarn.beta_slow", [](auto& c) { c.yarn.beta_slow = 0; }},
-      {"position.yarn.beta_fast", [](auto& c) { c.yarn.beta_fast = 1; }},
-      {"position.yarn.beta_fast",
-       [](auto& c) { c.yarn.beta_fast = kInfinity; }},
-      {"position.yarn.attention_factor",
-       [](auto& c) { c.yarn.attention_factor = 0; }},
-      {"position.yarn.attn_factor", [](auto& c) { c.yarn.attn_factor = kNan; }},
-      {"position.yarn.extrapolation_factor",
-       [](auto& c) { c.yarn.extrapolation_factor = 1.5; }},
-  };
-  ASSERT_TRUE(Validate(Yarn(), 64).ok());
-  for (const Case& c : cases) {
-    PositionConfig config = Yarn();
-    c.spoil(config);
-    const absl::Status status = Validate(config, 64);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.field;
-    EXPECT_EQ(base::DetailOf(status).field, c.field);
-    EXPECT_FALSE(PositionEncoder::Create(config, 64).ok());
+  for (const auto& [family, frequencies] : cases) {
+    config.family = family;
+    const PositionEncoder encoder = Create(config, 8);
+    EXPECT_EQ(FrequenciesOf(encoder), frequencies) << static_cast<int>(family);
+    EXPECT_EQ(encoder.rotary_dim(), 8);
+    EXPECT_EQ(encoder.depends_on_length(),
+              family == PositionFamily::kDynamicNtk ||
+                  family == PositionFamily::kLongRope);
+    EXPECT_EQ(FrequenciesOf(encoder.ForLength(1000)) == frequencies,
+              !encoder.depends_on_length());
   }
 }
 
-TEST(Validate, AnOddWholeHeadCannotTurn) {
-  EXPECT_EQ(base::DetailOf(Validate(Rope(), 63)).field, "position.rotary_dim");
+TEST(PositionEncoder, ASequenceThatGrewEqualsAFreshOneOfItsLength) {
+  for (const PositionConfig& config : {DynamicNtk(), LongRope()}) {
+    const PositionEncoder fresh = Create(config, 8).ForLength(700);
+    PositionEncoder grown = Create(config, 8);
+    for (const int64_t length : {1, 256, 257, 3000, 100, 700}) {
+      grown = grown.ForLength(length);
+    }
+    EXPECT_EQ(FrequenciesOf(grown), FrequenciesOf(fresh));
+    EXPECT_EQ(grown.attention_factor(), fresh.attention_factor());
+    ExpectAngles(grown, {0, 1, 127, 128, 699, 1 << 20});
+    const std::vector<float> row = {1, 2, 3, 4, 5, 6, 7, 8};
+    EXPECT_EQ(RotateTo(grown, 699, row), RotateTo(fresh, 699, row));
+  }
 }
 
-TEST(Validate, LooksOnlyAtWhatTheFamilyReads) {
-  PositionConfig config = Yarn();
-  config.yarn.factor = kNan;
-  config.family = PositionFamily::kRope;
-  EXPECT_TRUE(Validate(config, 64).ok());
-  config.theta = kNan;
-  config.family = PositionFamily::kNone;
-  EXPECT_TRUE(Validate(config, 63).ok());
+TEST(PositionEncoder, ALengthWithinTheOriginalChangesNothing) {
+  for (const PositionConfig& config : {DynamicNtk(), LongRope()}) {
+    const PositionEncoder encoder = Create(config, 8);
+    EXPECT_EQ(encoder.ForLength(0).inv_freq().data(),
+              encoder.inv_freq().data());
+    EXPECT_EQ(encoder.ForLength(256).inv_freq().data(),
+              encoder.inv_freq().data());
+    EXPECT_NE(FrequenciesOf(encoder.ForLength(257)), FrequenciesOf(encoder));
+  }
+}
+
+TEST(PositionEncoder, CopiesShareTheirTables) {
+  const PositionEncoder encoder = Create(Yarn(), 64);
+  const PositionEncoder copy = encoder;
+  EXPECT_EQ(copy.inv_freq().data(), encoder.inv_freq().data());
+  EXPECT_EQ(encoder.ForLength(1 << 20).inv_freq().data(),
+            encoder.inv_freq().data());
+}
+
+TEST(PositionEncoder, AlibiTurnsNothing) {
+  const PositionEncoder encoder = Create({.family = PositionFamily::kAlibi}, 7);
+  EXPECT_EQ(encoder.rotary_dim(), 0);
+  const std::vector<float> row = {1, 2, 3, 4, 5, 6, 7};
+  EXPECT_EQ(RotateTo(encoder, 1000, row), row);
 }
 
 TEST(PositionEncoder, NoneTurnsNothing) {
@@ -133,8 +170,11 @@ TEST(PositionEncoder, NoneTurnsNothing) {
   EXPECT_EQ(RotateTo(encoder, 1000, row), row);
 }
 
-TEST(PositionEncoder, OnlyYarnHasAnAttentionFactor) {
+TEST(PositionEncoder, YarnAndLongRopeHaveAnAttentionFactor) {
   EXPECT_EQ(Create(Rope(), 64).attention_factor(), 1);
+  EXPECT_EQ(Create(DynamicNtk(), 64).attention_factor(), 1);
+  EXPECT_DOUBLE_EQ(Create(LongRope(), 8).attention_factor(),
+                   std::sqrt(1 + 2.0 / 8));
   EXPECT_DOUBLE_EQ(Create(Yarn(), 64).attention_factor(),
                    0.1 * std::log(4.0) + 1);
 }

@@ -29,21 +29,74 @@ std::pair<double, double> CosSin(int64_t position, double frequency) {
           static_cast<double>(turned.imag())};
 }
 
-std::vector<double> YarnFrequencies(double theta, int n, double factor,
-                                    double original_length, double beta_fast,
-                                    double beta_slow) {
+namespace {
+
+// 0 where pair j is kept, 1 where it is interpolated.
+double RampAt(int j, double theta, int n, double original_length, double fast,
+              double slow, bool truncate) {
   const auto corr = [&](double rotations) {
     return n * std::log(original_length / (2 * std::numbers::pi * rotations)) /
            (2 * std::log(theta));
   };
-  const double lo = std::max(std::floor(corr(beta_fast)), 0.0);
-  double hi = std::min(std::ceil(corr(beta_slow)), n - 1.0);
+  double lo = truncate ? std::floor(corr(fast)) : corr(fast);
+  double hi = truncate ? std::ceil(corr(slow)) : corr(slow);
+  lo = std::max(lo, 0.0);
+  hi = std::min(hi, n - 1.0);
   if (lo == hi) hi += 0.001;
+  return std::min(1.0, std::max(0.0, (j - lo) / (hi - lo)));
+}
+
+}  // namespace
+
+std::vector<double> YarnFrequencies(double theta, int n, double factor,
+                                    double original_length, double beta_fast,
+                                    double beta_slow, bool truncate) {
   std::vector<double> frequencies;
   for (int j = 0; j < n / 2; ++j) {
     const double b = 1 / std::pow(theta, 2.0 * j / n);
-    const double w = 1 - std::min(1.0, std::max(0.0, (j - lo) / (hi - lo)));
+    const double w = 1 - RampAt(j, theta, n, original_length, beta_fast,
+                                beta_slow, truncate);
     frequencies.push_back(b / factor * (1 - w) + b * w);
+  }
+  return frequencies;
+}
+
+std::vector<double> NtkByPartsFrequencies(double theta, int n,
+                                          const ByParts& parts) {
+  const double ntk_theta =
+      theta * std::pow(parts.factor, n / static_cast<double>(n - 2));
+  std::vector<double> frequencies;
+  for (int j = 0; j < n / 2; ++j) {
+    const double b = 1 / std::pow(theta, 2.0 * j / n);
+    const double linear = b / parts.factor;
+    const double ntk = 1 / std::pow(ntk_theta, 2.0 * j / n);
+    const double beta = 1 - RampAt(j, theta, n, parts.original_length,
+                                   parts.beta_0, parts.beta_1, true);
+    const double gamma = 1 - RampAt(j, theta, n, parts.original_length,
+                                    parts.gamma_0, parts.gamma_1, true);
+    const double w = beta * parts.ntk_factor;
+    const double x = linear * (1 - w) + ntk * w;
+    const double u = gamma * parts.extrapolation_factor;
+    frequencies.push_back(x * (1 - u) + b * u);
+  }
+  return frequencies;
+}
+
+std::vector<double> Llama3Frequencies(double theta, int n, double factor,
+                                      double original_length, double low,
+                                      double high) {
+  std::vector<double> frequencies;
+  for (int j = 0; j < n / 2; ++j) {
+    const double b = 1 / std::pow(theta, 2.0 * j / n);
+    const double wavelength = 2 * std::numbers::pi / b;
+    if (wavelength < original_length / high) {
+      frequencies.push_back(b);
+    } else if (wavelength > original_length / low) {
+      frequencies.push_back(b / factor);
+    } else {
+      const double smooth = (original_length / wavelength - low) / (high - low);
+      frequencies.push_back((1 - smooth) * b / factor + smooth * b);
+    }
   }
   return frequencies;
 }
