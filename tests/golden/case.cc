@@ -147,6 +147,19 @@ absl::StatusOr<bool> Case::Flag(const std::string& name) const {
   return found->get<bool>();
 }
 
+absl::StatusOr<std::vector<double>> Case::Numbers(
+    const std::string& name) const {
+  std::vector<double> numbers;
+  const auto found = params_.find(name);
+  if (found == params_.end() || found->is_null()) return numbers;
+  if (!found->is_array()) return Bad("param " + name + " is not a list");
+  for (const json& number : *found) {
+    if (!number.is_number()) return Bad("param " + name + " holds no number");
+    numbers.push_back(number.get<double>());
+  }
+  return numbers;
+}
+
 bool Case::Wants(const std::string& output) const {
   return std::find(outputs_.begin(), outputs_.end(), output) != outputs_.end();
 }
@@ -166,6 +179,18 @@ absl::StatusOr<Heads> ReadHeads(const Case& c) {
   }
   return Heads{q.shape[0], k.shape[0], q.shape[1], k.shape[1], q.shape[2],
                v.shape[2], q.Floats(), k.Floats(), v.Floats()};
+}
+
+absl::StatusOr<int64_t> WholeNumber(const Case& c, const std::string& name,
+                                    int64_t low, int64_t high) {
+  ASSIGN_OR_RETURN(const auto number, c.Number(name));
+  if (!number || *number != std::floor(*number) ||
+      *number < static_cast<double>(low) ||
+      *number > static_cast<double>(high)) {
+    return Bad(absl::StrCat("param ", name, " is not an integer from ", low,
+                            " to ", high));
+  }
+  return static_cast<int64_t>(*number);
 }
 
 }  // namespace mneme::golden

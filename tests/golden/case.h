@@ -45,11 +45,13 @@ class Case {
   absl::StatusOr<Array> Tensor(const std::string& name, size_t rank) const;
   absl::StatusOr<Array> Tensor(const std::string& name) const;
 
-  // Scalar parameters; absent and null are the same.
+  // Parameters; absent and null are the same.
   // Errors: INVALID_ARGUMENT when it is something else.
   absl::StatusOr<std::optional<double>> Number(const std::string& name) const;
   absl::StatusOr<std::string> Text(const std::string& name) const;  // Or "".
   absl::StatusOr<bool> Flag(const std::string& name) const;         // Or false.
+  absl::StatusOr<std::vector<double>> Numbers(
+      const std::string& name) const;  // Or none.
 
   // Outputs to compare: those listed, without the informative *_ref32.
   const std::vector<std::string>& outputs() const { return outputs_; }
@@ -76,6 +78,11 @@ struct Heads {
 
 // Errors: INVALID_ARGUMENT when q, k and v do not fit each other or are empty.
 absl::StatusOr<Heads> ReadHeads(const Case& c);
+
+// The parameter `name` as an integer from `low` to `high`.
+// Errors: INVALID_ARGUMENT when it is absent or something else.
+absl::StatusOr<int64_t> WholeNumber(const Case& c, const std::string& name,
+                                    int64_t low, int64_t high);
 
 }  // namespace mneme::golden
 

@@ -27,8 +27,21 @@ Method FindMethod(const std::string& name);
 
 // One function a method; README of the cases has the formulas.
 absl::StatusOr<Computed> RopeDefault(const Case& c, client::Client& client);
+absl::StatusOr<Computed> RopeLinear(const Case& c, client::Client& client);
+absl::StatusOr<Computed> RopeNtkAware(const Case& c, client::Client& client);
+absl::StatusOr<Computed> RopeNtkByParts(const Case& c, client::Client& client);
+absl::StatusOr<Computed> RopeDynamicNtk(const Case& c, client::Client& client);
 absl::StatusOr<Computed> RopeYarn(const Case& c, client::Client& client);
+absl::StatusOr<Computed> RopeLongRope(const Case& c, client::Client& client);
+absl::StatusOr<Computed> RopeLlama3(const Case& c, client::Client& client);
+absl::StatusOr<Computed> Xpos(const Case& c, client::Client& client);
+absl::StatusOr<Computed> Alibi(const Case& c, client::Client& client);
 absl::StatusOr<Computed> Attention(const Case& c, client::Client& client);
+absl::StatusOr<Computed> LmInfinite(const Case& c, client::Client& client);
+absl::StatusOr<Computed> Dilated(const Case& c, client::Client& client);
+absl::StatusOr<Computed> ShiftedSparse(const Case& c, client::Client& client);
+absl::StatusOr<Computed> Landmark(const Case& c, client::Client& client);
+absl::StatusOr<Computed> Performer(const Case& c, client::Client& client);
 absl::StatusOr<Computed> LinearAttention(const Case& c, client::Client& client);
 absl::StatusOr<Computed> Infini(const Case& c, client::Client& client);
 

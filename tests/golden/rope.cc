@@ -1,5 +1,9 @@
 // Rotary positions, by the library's encoder.
 
+#include <algorithm>
+#include <initializer_list>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "attention/position.h"
 #include "base/status_macros.h"
@@ -34,6 +38,21 @@ absl::StatusOr<PositionConfig> CommonConfig(const Case& c,
   return config;
 }
 
+absl::StatusOr<int64_t> Length(const Case& c, const std::string& name) {
+  return WholeNumber(c, name, 1, int64_t{1} << 53);
+}
+
+// Parameters that keep their default when the case does not give them.
+absl::Status ReadNumbers(
+    const Case& c,
+    std::initializer_list<std::pair<const char*, double*>> fields) {
+  for (const auto& [name, field] : fields) {
+    ASSIGN_OR_RETURN(const auto value, c.Number(name));
+    if (value) *field = *value;
+  }
+  return absl::OkStatus();
+}
+
 // `name` rotated, and multiplied by the attention factor as the cases are.
 absl::StatusOr<std::vector<double>> Rotated(const Case& c,
                                             const std::string& name,
@@ -65,9 +84,15 @@ absl::StatusOr<std::vector<double>> Rotated(const Case& c,
 
 absl::StatusOr<Computed> Rotate(const Case& c, const PositionConfig& config) {
   ASSIGN_OR_RETURN(const Array q, c.Tensor("q", 3));
+  ASSIGN_OR_RETURN(const Array positions, c.Tensor("positions", 1));
   ASSIGN_OR_RETURN(
-      const auto encoder,
+      const auto any_length,
       PositionEncoder::Create(config, static_cast<int>(q.shape[2])));
+  int64_t length = 0;
+  for (const int64_t position : positions.Integers()) {
+    length = std::max(length, position + 1);
+  }
+  const PositionEncoder encoder = any_length.ForLength(length);
   Computed computed;
   ASSIGN_OR_RETURN(computed.outputs["q_rot"], Rotated(c, "q", encoder));
   ASSIGN_OR_RETURN(computed.outputs["k_rot"], Rotated(c, "k", encoder));
@@ -89,28 +114,101 @@ absl::StatusOr<Computed> RopeDefault(const Case& c, client::Client&) {
   return Rotate(c, config);
 }
 
+absl::StatusOr<Computed> RopeLinear(const Case& c, client::Client&) {
+  ASSIGN_OR_RETURN(PositionConfig config,
+                   CommonConfig(c, PositionFamily::kLinear));
+  // One of the references divides positions and leaves its table.
+  ASSIGN_OR_RETURN(const auto of_positions, c.Number("interpolate_factor"));
+  if (!of_positions) {
+    RETURN_IF_ERROR(ReadNumbers(c, {{"factor", &config.linear.factor}}));
+    return Rotate(c, config);
+  }
+  config.linear.factor = *of_positions;
+  ASSIGN_OR_RETURN(Computed computed, Rotate(c, config));
+  for (const char* table : {"inv_freq", "inv_freq_f64"}) {
+    for (double& f : computed.outputs[table]) f *= *of_positions;
+  }
+  return computed;
+}
+
+absl::StatusOr<Computed> RopeNtkAware(const Case& c, client::Client&) {
+  ASSIGN_OR_RETURN(PositionConfig config,
+                   CommonConfig(c, PositionFamily::kNtkAware));
+  double& alpha = config.ntk_aware.alpha;
+  RETURN_IF_ERROR(
+      ReadNumbers(c, {{"alpha", &alpha}, {"theta_rescale_factor", &alpha}}));
+  return Rotate(c, config);
+}
+
+absl::StatusOr<Computed> RopeNtkByParts(const Case& c, client::Client&) {
+  ASSIGN_OR_RETURN(PositionConfig config,
+                   CommonConfig(c, PositionFamily::kNtkByParts));
+  attention::NtkByPartsConfig& parts = config.ntk_by_parts;
+  ASSIGN_OR_RETURN(parts.original_length,
+                   Length(c, "original_max_position_embeddings"));
+  RETURN_IF_ERROR(
+      ReadNumbers(c, {{"scale", &parts.factor},
+                      {"beta_0", &parts.beta_fast},
+                      {"beta_1", &parts.beta_slow},
+                      {"gamma_0", &parts.gamma_fast},
+                      {"gamma_1", &parts.gamma_slow},
+                      {"ntk_factor", &parts.ntk_factor},
+                      {"extrapolation_factor", &parts.extrapolation_factor}}));
+  return Rotate(c, config);
+}
+
+absl::StatusOr<Computed> RopeDynamicNtk(const Case& c, client::Client&) {
+  ASSIGN_OR_RETURN(const bool calls, c.Flag("calls"));
+  if (calls) return Computed{{}, "a base that remembers earlier sequences"};
+  ASSIGN_OR_RETURN(PositionConfig config,
+                   CommonConfig(c, PositionFamily::kDynamicNtk));
+  ASSIGN_OR_RETURN(config.dynamic_ntk.max_position,
+                   Length(c, "max_position_embeddings"));
+  RETURN_IF_ERROR(ReadNumbers(c, {{"factor", &config.dynamic_ntk.factor}}));
+  return Rotate(c, config);
+}
+
 absl::StatusOr<Computed> RopeYarn(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(PositionConfig config,
                    CommonConfig(c, PositionFamily::kYarn));
   attention::YarnConfig& yarn = config.yarn;
-  ASSIGN_OR_RETURN(const auto length,
-                   c.Number("original_max_position_embeddings"));
-  if (length.value_or(0) > 0x1p53) {
-    return absl::InvalidArgumentError("original_max_position_embeddings");
-  }
-  yarn.original_length = static_cast<int64_t>(length.value_or(0));
+  ASSIGN_OR_RETURN(yarn.original_length,
+                   Length(c, "original_max_position_embeddings"));
   ASSIGN_OR_RETURN(yarn.attention_factor, c.Number("attention_factor"));
-  const std::pair<const char*, double*> optional[] = {
-      {"factor", &yarn.factor},
-      {"beta_fast", &yarn.beta_fast},
-      {"beta_slow", &yarn.beta_slow},
-      {"attn_factor", &yarn.attn_factor},
-      {"extrapolation_factor", &yarn.extrapolation_factor},
-  };
-  for (const auto& [name, field] : optional) {
-    ASSIGN_OR_RETURN(const auto value, c.Number(name));
-    if (value) *field = *value;
-  }
+  RETURN_IF_ERROR(
+      ReadNumbers(c, {{"factor", &yarn.factor},
+                      {"beta_fast", &yarn.beta_fast},
+                      {"beta_slow", &yarn.beta_slow},
+                      {"attn_factor", &yarn.attn_factor},
+                      {"extrapolation_factor", &yarn.extrapolation_factor}}));
+  return Rotate(c, config);
+}
+
+absl::StatusOr<Computed> RopeLongRope(const Case& c, client::Client&) {
+  ASSIGN_OR_RETURN(PositionConfig config,
+                   CommonConfig(c, PositionFamily::kLongRope));
+  attention::LongRopeConfig& long_rope = config.long_rope;
+  ASSIGN_OR_RETURN(const Array short_factors, c.Tensor("short_factor", 1));
+  ASSIGN_OR_RETURN(const Array long_factors, c.Tensor("long_factor", 1));
+  long_rope.short_factors = short_factors.values;
+  long_rope.long_factors = long_factors.values;
+  ASSIGN_OR_RETURN(long_rope.original_length,
+                   Length(c, "original_max_position_embeddings"));
+  ASSIGN_OR_RETURN(long_rope.max_position,
+                   Length(c, "max_position_embeddings"));
+  return Rotate(c, config);
+}
+
+absl::StatusOr<Computed> RopeLlama3(const Case& c, client::Client&) {
+  ASSIGN_OR_RETURN(PositionConfig config,
+                   CommonConfig(c, PositionFamily::kLlama3));
+  attention::Llama3Config& llama3 = config.llama3;
+  ASSIGN_OR_RETURN(llama3.original_length,
+                   Length(c, "original_max_position_embeddings"));
+  RETURN_IF_ERROR(
+      ReadNumbers(c, {{"factor", &llama3.factor},
+                      {"low_freq_factor", &llama3.low_freq_factor},
+                      {"high_freq_factor", &llama3.high_freq_factor}}));
   return Rotate(c, config);
 }
 
