@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "attention/alibi.h"
 #include "attention/compressive.h"
 #include "attention/dtype.h"
 #include "attention/gate.h"
@@ -34,6 +35,15 @@ bool Has(const AttendQuery& query, Tier tier) {
              query.tiers.end();
 }
 
+// max(position) + 1 of everything that the read looks at.
+int64_t LengthOf(const LogView& view, const LayerRead& read) {
+  int64_t length = view.position_next + (read.positions.empty() ? 1 : 0);
+  for (const int64_t position : read.positions) {
+    length = std::max(length, position + 1);
+  }
+  return std::max<int64_t>(length, 1);
+}
+
 // One softmax tier of one layer, of every bank.
 struct TierRead {
   Tier tier;
@@ -50,13 +60,14 @@ class LayerReader {
               const Cancelled& cancelled)
       : view_(view),
         profile_(*view.profile),
-        encoder_(encoder),
+        encoder_(encoder.ForLength(LengthOf(view, read))),
+        alibi_(BiasFor(*view.profile)),
         query_(query),
         read_(read),
         cancelled_(cancelled),
         positions_(read.positions),
         bank_rows_(profile_.group_size() * read.rows),
-        reader_(profile_, encoder) {
+        reader_(profile_, encoder_) {
     if (positions_.empty()) {
       positions_.assign(read.rows, std::min(view.position_next, kPositionMax));
     }
@@ -112,6 +123,10 @@ class LayerReader {
     return size_t{read_.layer} * profile_.kv_heads + kv_head;
   }
 
+  int HeadOf(uint32_t kv_head, size_t bank_row) const {
+    return static_cast<int>((kv_head * bank_rows_ + bank_row) / read_.rows);
+  }
+
   absl::Status ReadExact(Tier tier, PositionPolicy policy, SeqRange range) {
     if (range.empty()) return absl::OkStatus();
     TierRead made = MakeTier(tier, policy);
@@ -137,8 +152,14 @@ class LayerReader {
         tier.queries.data() + kv_head * bank_rows_ * profile_.key_dim;
     attention::DotRows(queries, bank_rows_, keys, slice.count, profile_.key_dim,
                        logits_.data());
+    const auto positions =
+        slice.block->positions().subspan(slice.first, slice.count);
     for (size_t row = 0; row < bank_rows_; ++row) {
       float* logits = logits_.data() + row * slice.count;
+      if (alibi_ && tier.policy == PositionPolicy::kAbsolute) {
+        alibi_->AddTo(HeadOf(kv_head, row), positions_[row % read_.rows],
+                      positions, logits);
+      }
       const size_t visible = VisibleCount(slice, positions_[row % read_.rows]);
       // Infinity less infinity is no number; as an infinity it reaches the lse.
       for (size_t i = 0; i < visible; ++i) {
@@ -171,7 +192,9 @@ class LayerReader {
       const BankQueries rows{
           .queries = made.queries.data() + head * bank_rows_ * profile_.key_dim,
           .heads = profile_.group_size(),
-          .positions = positions_};
+          .head_first = head * profile_.group_size(),
+          .positions = positions_,
+          .alibi = alibi_ ? &*alibi_ : nullptr};
       ASSIGN_OR_RETURN(auto chosen,
                        SearchTopK(view_, encoder_, made.policy, BankOf(head),
                                   range, k, rows, cancelled_));
@@ -332,7 +355,8 @@ class LayerReader {
 
   const LogView& view_;
   const Profile& profile_;
-  const attention::PositionEncoder& encoder_;
+  const attention::PositionEncoder encoder_;  // Of the sequence's length.
+  const std::optional<attention::AlibiBias> alibi_;
   const AttendQuery& query_;
   const LayerRead& read_;
   const Cancelled& cancelled_;

@@ -43,6 +43,12 @@ const float* KeyReader::Values(const BlockSlice& slice, size_t bank) {
   return values_.data();
 }
 
+std::optional<attention::AlibiBias> BiasFor(const Profile& profile) {
+  if (profile.position.family != attention::PositionFamily::kAlibi) return {};
+  return attention::AlibiBias(profile.position.alibi,
+                              static_cast<int>(profile.query_heads));
+}
+
 void PrepareQueries(const Profile& profile,
                     const attention::PositionEncoder& encoder,
                     PositionPolicy policy, int64_t distance,

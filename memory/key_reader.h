@@ -4,9 +4,11 @@
 #define MNEME_MEMORY_KEY_READER_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "attention/alibi.h"
 #include "attention/position.h"
 #include "memory/profile.h"
 #include "memory/rows.h"
@@ -39,6 +41,9 @@ class KeyReader {
   size_t angles_first_ = 0;                 // from this row
   size_t angles_count_ = 0;                 // on.
 };
+
+// The bias of a profile with ALiBi, nothing for the others.
+std::optional<attention::AlibiBias> BiasFor(const Profile& profile);
 
 // Multiplies [rows, key_dim] queries by logit_scale * m^2 and rotates them as
 // the policy says; row r of every head stands at positions[r].

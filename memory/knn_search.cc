@@ -91,7 +91,13 @@ class Searcher {
                        view_.profile->key_dim, logits_.data());
     for (size_t row = 0; row < rows_.row_count(); ++row) {
       const size_t visible = VisibleCount(slice, PositionOf(row));
-      const float* logits = logits_.data() + row * slice.count;
+      float* logits = logits_.data() + row * slice.count;
+      if (rows_.alibi != nullptr && policy_ == PositionPolicy::kAbsolute) {
+        rows_.alibi->AddTo(
+            static_cast<int>(rows_.head_first + row / rows_.positions.size()),
+            PositionOf(row),
+            slice.block->positions().subspan(slice.first, slice.count), logits);
+      }
       for (size_t i = 0; i < visible; ++i) {
         best_[row].Offer(logits[i], slice.seq_first + i);
       }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "attention/alibi.h"
 #include "attention/position.h"
 #include "memory/key_reader.h"
 #include "memory/top_k.h"
@@ -18,9 +19,12 @@ namespace mneme::memory {
 
 // Query rows that share a bank.
 struct BankQueries {
-  const float* queries;  // [heads, positions.size(), key_dim], prepared.
-  size_t heads;          // Query heads of the bank.
+  const float* queries;   // [heads, positions.size(), key_dim], prepared.
+  size_t heads;           // Query heads of the bank.
+  size_t head_first = 0;  // The first of them in its layer.
   std::span<const int64_t> positions;  // Of each head's rows.
+  // Bias by distance of ABSOLUTE tiers; null without ALiBi.
+  const attention::AlibiBias* alibi = nullptr;
 
   size_t row_count() const { return heads * positions.size(); }
 };

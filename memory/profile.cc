@@ -88,6 +88,11 @@ absl::Status CheckWindow(const Profile& profile) {
 
 absl::Status CheckKnn(const Profile& profile) {
   if (!profile.knn) return absl::OkStatus();
+  if (profile.position.family == attention::PositionFamily::kAlibi &&
+      profile.knn->policy == PositionPolicy::kConst) {
+    return InvalidField("profile.knn.policy", "CONST with ALIBI",
+                        "ABSOLUTE, whose distances ALiBi punishes, or NONE");
+  }
   RETURN_IF_ERROR(CheckRange("knn.top_k", profile.knn->top_k, 0, kTopKMax));
   const int64_t distance_max =
       profile.knn->policy == PositionPolicy::kConst ? kPositionMax : 0;
@@ -129,6 +134,68 @@ absl::Status CheckCompressive(const Profile& profile) {
     }
   }
   return absl::OkStatus();
+}
+
+// The parameters of the families beside YaRN, in their order.
+void EncodeParameters(const attention::PositionConfig& position,
+                      base::ByteWriter& out) {
+  const auto optional = [&](const auto& number) {
+    out.Number(static_cast<uint8_t>(number.has_value()));
+    out.Number(number.value_or(0));
+  };
+  const auto list = [&](const std::vector<double>& numbers) {
+    out.Number(static_cast<uint32_t>(numbers.size()));
+    for (const double number : numbers) out.Number(number);
+  };
+  out.Number(position.linear.factor);
+  out.Number(position.ntk_aware.alpha);
+  out.Number(position.ntk_by_parts.factor);
+  out.Number(position.ntk_by_parts.original_length);
+  out.Number(position.dynamic_ntk.factor);
+  out.Number(position.dynamic_ntk.max_position);
+  list(position.long_rope.short_factors);
+  list(position.long_rope.long_factors);
+  out.Number(position.long_rope.original_length);
+  out.Number(position.long_rope.max_position);
+  optional(position.long_rope.attention_factor);
+  out.Number(position.llama3.factor);
+  out.Number(position.llama3.original_length);
+  out.Number(position.llama3.low_freq_factor);
+  out.Number(position.llama3.high_freq_factor);
+  out.Number(position.alibi.bias_max);
+  optional(position.alibi.clip_distance);
+}
+
+void DecodeParameters(attention::PositionConfig& position,
+                      base::ByteReader& in) {
+  const auto optional = [&]<typename T>(std::optional<T>& number) {
+    const auto there = in.Number<uint8_t>();
+    const T value = in.Number<T>();
+    if (there != 0) number = value;
+  };
+  const auto list = [&](std::vector<double>& numbers) {
+    const auto count = in.Number<uint32_t>();
+    for (uint32_t i = 0; i < count && in.ok(); ++i) {
+      numbers.push_back(in.Number<double>());
+    }
+  };
+  position.linear.factor = in.Number<double>();
+  position.ntk_aware.alpha = in.Number<double>();
+  position.ntk_by_parts.factor = in.Number<double>();
+  position.ntk_by_parts.original_length = in.Number<int64_t>();
+  position.dynamic_ntk.factor = in.Number<double>();
+  position.dynamic_ntk.max_position = in.Number<int64_t>();
+  list(position.long_rope.short_factors);
+  list(position.long_rope.long_factors);
+  position.long_rope.original_length = in.Number<int64_t>();
+  position.long_rope.max_position = in.Number<int64_t>();
+  optional(position.long_rope.attention_factor);
+  position.llama3.factor = in.Number<double>();
+  position.llama3.original_length = in.Number<int64_t>();
+  position.llama3.low_freq_factor = in.Number<double>();
+  position.llama3.high_freq_factor = in.Number<double>();
+  position.alibi.bias_max = in.Number<double>();
+  optional(position.alibi.clip_distance);
 }
 
 Profile TextProfile() {
@@ -247,6 +314,7 @@ std::string EncodeProfile(const Profile& profile) {
   out.Number(yarn.attention_factor.value_or(0));
   out.Number(yarn.attn_factor);
   out.Number(yarn.extrapolation_factor);
+  EncodeParameters(profile.position, out);
   out.Number(profile.sink_tokens);
   out.Number(static_cast<uint8_t>(profile.window.has_value()));
   if (profile.window) {
@@ -295,6 +363,7 @@ absl::StatusOr<Profile> DecodeProfile(std::string_view bytes) {
   if (has_attention_factor != 0) yarn.attention_factor = attention_factor;
   yarn.attn_factor = in.Number<double>();
   yarn.extrapolation_factor = in.Number<double>();
+  DecodeParameters(profile.position, in);
   profile.sink_tokens = in.Number<uint32_t>();
   uint8_t window_policy = 0;
   uint8_t knn_policy = 0;
@@ -324,9 +393,10 @@ absl::StatusOr<Profile> DecodeProfile(std::string_view bytes) {
     }
   }
   profile.text_encoder = in.Text();
-  const bool enums_sound = dtype <= 2 && family <= 2 && layout <= 1 &&
-                           window_policy <= 1 && knn_policy <= 2 &&
-                           empty_memory <= 1;
+  const bool enums_sound =
+      dtype <= 2 &&
+      family <= static_cast<uint8_t>(attention::PositionFamily::kAlibi) &&
+      layout <= 1 && window_policy <= 1 && knn_policy <= 2 && empty_memory <= 1;
   if (!in.done() || !enums_sound) {
     return absl::DataLossError("a profile record is malformed");
   }

@@ -60,11 +60,28 @@ class SegmentLoader {
   SegmentList segments_;
 };
 
+// Bounds hold for keys that are rotated once and for all. Frequencies that
+// follow the length, and biases that follow the distance, move with every
+// append.
+bool Indexable(const Profile& profile) {
+  if (profile.knn->policy != PositionPolicy::kAbsolute) return true;
+  switch (profile.position.family) {
+    case attention::PositionFamily::kDynamicNtk:
+    case attention::PositionFamily::kLongRope:
+    case attention::PositionFamily::kAlibi:
+      return false;
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 std::optional<SeqRange> NextRun(const LogView& view) {
   const Profile& profile = *view.profile;
-  if (!profile.knn || profile.knn->top_k == 0) return std::nullopt;
+  if (!profile.knn || profile.knn->top_k == 0 || !Indexable(profile)) {
+    return std::nullopt;
+  }
   const SeqRange knn = view.ranges().knn;
   uint64_t begin = (knn.begin + kSealTokens - 1) / kSealTokens * kSealTokens;
   for (const auto& segment : *view.segments) {

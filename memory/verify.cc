@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -307,7 +308,10 @@ class Verifier {
         size_t{read.layer} * profile_.kv_heads + head / profile_.group_size();
     const TierRanges ranges = view_.ranges();
     const std::vector<int64_t> at = {view_.position_next};
-    KeyReader reader(profile_, positions_);
+    const attention::PositionEncoder encoder =
+        positions_.ForLength(view_.position_next + 1);
+    const std::optional<attention::AlibiBias> alibi = BiasFor(profile_);
+    KeyReader reader(profile_, encoder);
     std::vector<double> sum(profile_.value_dim, 0);
     double total = 0;
     double largest_logit = -1e300;
@@ -322,7 +326,7 @@ class Verifier {
         // Clang 14 captures no structured bindings.
         const PositionPolicy policy = tier.second;
         std::vector<float> queries = read.queries;
-        PrepareQueries(profile_, positions_, policy,
+        PrepareQueries(profile_, encoder, policy,
                        profile_.knn ? profile_.knn->distance : 0, at, queries);
         const float* query = queries.data() + size_t{head} * profile_.key_dim;
         ForEachSlice(*view_.rows, tier.first, [&](BlockSlice slice) {
@@ -334,6 +338,10 @@ class Verifier {
             double logit = 0;
             for (size_t j = 0; j < profile_.key_dim; ++j) {
               logit += double{query[j]} * keys[i * profile_.key_dim + j];
+            }
+            if (alibi && policy == PositionPolicy::kAbsolute) {
+              logit += alibi->Bias(static_cast<int>(head), at[0],
+                                   slice.block->positions()[slice.first + i]);
             }
             if (!summing) {
               largest_logit = std::max(largest_logit, logit);

@@ -37,9 +37,23 @@ absl::StatusOr<PositionFamily> FamilyFromProto(v1::PositionFamily family) {
       return PositionFamily::kRope;
     case v1::POSITION_FAMILY_YARN:
       return PositionFamily::kYarn;
+    case v1::POSITION_FAMILY_LINEAR:
+      return PositionFamily::kLinear;
+    case v1::POSITION_FAMILY_NTK_AWARE:
+      return PositionFamily::kNtkAware;
+    case v1::POSITION_FAMILY_NTK_BY_PARTS:
+      return PositionFamily::kNtkByParts;
+    case v1::POSITION_FAMILY_DYNAMIC_NTK:
+      return PositionFamily::kDynamicNtk;
+    case v1::POSITION_FAMILY_LONG_ROPE:
+      return PositionFamily::kLongRope;
+    case v1::POSITION_FAMILY_LLAMA3:
+      return PositionFamily::kLlama3;
+    case v1::POSITION_FAMILY_ALIBI:
+      return PositionFamily::kAlibi;
     default:
       return UnknownValue("profile.position.family", family,
-                          "NONE, ROPE or YARN");
+                          "a PositionFamily that this server knows");
   }
 }
 
@@ -51,6 +65,22 @@ v1::PositionFamily FamilyToProto(PositionFamily family) {
       return v1::POSITION_FAMILY_ROPE;
     case PositionFamily::kYarn:
       return v1::POSITION_FAMILY_YARN;
+    case PositionFamily::kLinear:
+      return v1::POSITION_FAMILY_LINEAR;
+    case PositionFamily::kNtkAware:
+      return v1::POSITION_FAMILY_NTK_AWARE;
+    case PositionFamily::kNtkByParts:
+      return v1::POSITION_FAMILY_NTK_BY_PARTS;
+    case PositionFamily::kDynamicNtk:
+      return v1::POSITION_FAMILY_DYNAMIC_NTK;
+    case PositionFamily::kLongRope:
+      return v1::POSITION_FAMILY_LONG_ROPE;
+    case PositionFamily::kLlama3:
+      return v1::POSITION_FAMILY_LLAMA3;
+    case PositionFamily::kAlibi:
+      return v1::POSITION_FAMILY_ALIBI;
+    case PositionFamily::kXpos:  // Of the library; no session takes it.
+      break;
   }
   return v1::POSITION_FAMILY_UNSPECIFIED;
 }
@@ -119,6 +149,59 @@ absl::StatusOr<attention::YarnConfig> YarnFromProto(const v1::Yarn& proto) {
   return yarn;
 }
 
+using Parameters = v1::PositionEncoding::ParametersCase;
+
+Parameters ParametersOf(PositionFamily family) {
+  switch (family) {
+    case PositionFamily::kYarn:
+      return Parameters::kYarn;
+    case PositionFamily::kLinear:
+      return Parameters::kLinear;
+    case PositionFamily::kNtkAware:
+      return Parameters::kNtkAware;
+    case PositionFamily::kNtkByParts:
+      return Parameters::kNtkByParts;
+    case PositionFamily::kDynamicNtk:
+      return Parameters::kDynamicNtk;
+    case PositionFamily::kLongRope:
+      return Parameters::kLongRope;
+    case PositionFamily::kLlama3:
+      return Parameters::kLlama3;
+    case PositionFamily::kAlibi:
+      return Parameters::kAlibi;
+    default:
+      return Parameters::PARAMETERS_NOT_SET;
+  }
+}
+
+void SetLongRope(const v1::LongRope& proto, attention::LongRopeConfig& config) {
+  config.short_factors.assign(proto.short_factors().begin(),
+                              proto.short_factors().end());
+  config.long_factors.assign(proto.long_factors().begin(),
+                             proto.long_factors().end());
+  config.original_length = proto.original_length();
+  config.max_position = proto.max_position();
+  if (proto.has_attention_factor()) {
+    config.attention_factor = proto.attention_factor();
+  }
+}
+
+void SetLlama3(const v1::Llama3& proto, attention::Llama3Config& config) {
+  config.factor = proto.factor();
+  config.original_length = proto.original_length();
+  if (proto.has_low_freq_factor()) {
+    config.low_freq_factor = proto.low_freq_factor();
+  }
+  if (proto.has_high_freq_factor()) {
+    config.high_freq_factor = proto.high_freq_factor();
+  }
+}
+
+void SetAlibi(const v1::Alibi& proto, attention::AlibiConfig& config) {
+  if (proto.has_bias_max()) config.bias_max = proto.bias_max();
+  if (proto.has_clip_distance()) config.clip_distance = proto.clip_distance();
+}
+
 absl::StatusOr<attention::PositionConfig> PositionFromProto(
     const v1::PositionEncoding& proto) {
   attention::PositionConfig position;
@@ -134,15 +217,46 @@ absl::StatusOr<attention::PositionConfig> PositionFromProto(
                         "an even number, 2 to key_dim, or absent");
   }
   position.rotary_dim = static_cast<int>(proto.rotary_dim());
-  const bool is_yarn = position.family == PositionFamily::kYarn;
-  if (proto.has_yarn() != is_yarn) {
-    return InvalidField("profile.position.yarn",
-                        is_yarn ? "nothing" : "parameters",
-                        is_yarn ? "parameters, as the family is YARN"
-                                : "nothing, as the family is not YARN");
+  if (proto.parameters_case() != ParametersOf(position.family) &&
+      !(position.family == PositionFamily::kAlibi &&
+        proto.parameters_case() == Parameters::PARAMETERS_NOT_SET)) {
+    return InvalidField(
+        "profile.position.parameters",
+        absl::StrCat("field ", static_cast<int>(proto.parameters_case())),
+        absl::StrCat("field ", static_cast<int>(ParametersOf(position.family)),
+                     " (0: nothing), the family's own"));
   }
-  if (is_yarn) {
-    ASSIGN_OR_RETURN(position.yarn, YarnFromProto(proto.yarn()));
+  switch (proto.parameters_case()) {
+    case Parameters::kYarn: {
+      ASSIGN_OR_RETURN(position.yarn, YarnFromProto(proto.yarn()));
+      break;
+    }
+    case Parameters::kLinear:
+      position.linear.factor = proto.linear().factor();
+      break;
+    case Parameters::kNtkAware:
+      position.ntk_aware.alpha = proto.ntk_aware().alpha();
+      break;
+    case Parameters::kNtkByParts:
+      position.ntk_by_parts.factor = proto.ntk_by_parts().factor();
+      position.ntk_by_parts.original_length =
+          proto.ntk_by_parts().original_length();
+      break;
+    case Parameters::kDynamicNtk:
+      position.dynamic_ntk.factor = proto.dynamic_ntk().factor();
+      position.dynamic_ntk.max_position = proto.dynamic_ntk().max_position();
+      break;
+    case Parameters::kLongRope:
+      SetLongRope(proto.long_rope(), position.long_rope);
+      break;
+    case Parameters::kLlama3:
+      SetLlama3(proto.llama3(), position.llama3);
+      break;
+    case Parameters::kAlibi:
+      SetAlibi(proto.alibi(), position.alibi);
+      break;
+    case Parameters::PARAMETERS_NOT_SET:
+      break;
   }
   return position;
 }
@@ -189,22 +303,86 @@ absl::StatusOr<memory::CompressiveTier> CompressiveFromProto(
   }
 }
 
+void SetYarn(const attention::YarnConfig& yarn, v1::Yarn* proto) {
+  proto->set_factor(yarn.factor);
+  proto->set_original_length(yarn.original_length);
+  proto->set_beta_fast(yarn.beta_fast);
+  proto->set_beta_slow(yarn.beta_slow);
+  proto->set_attention_factor(attention::YarnAttentionFactor(yarn));
+}
+
+void SetLongRope(const attention::LongRopeConfig& config, v1::LongRope* proto) {
+  proto->mutable_short_factors()->Assign(config.short_factors.begin(),
+                                         config.short_factors.end());
+  proto->mutable_long_factors()->Assign(config.long_factors.begin(),
+                                        config.long_factors.end());
+  proto->set_original_length(config.original_length);
+  proto->set_max_position(config.max_position);
+  proto->set_attention_factor(attention::LongRopeAttentionFactor(config));
+}
+
+// The family's parameters, with every default filled in.
+void SetParameters(const attention::PositionConfig& position,
+                   v1::PositionEncoding* proto) {
+  switch (position.family) {
+    case PositionFamily::kYarn:
+      SetYarn(position.yarn, proto->mutable_yarn());
+      break;
+    case PositionFamily::kLinear:
+      proto->mutable_linear()->set_factor(position.linear.factor);
+      break;
+    case PositionFamily::kNtkAware:
+      proto->mutable_ntk_aware()->set_alpha(position.ntk_aware.alpha);
+      break;
+    case PositionFamily::kNtkByParts: {
+      v1::NtkByParts* parts = proto->mutable_ntk_by_parts();
+      parts->set_factor(position.ntk_by_parts.factor);
+      parts->set_original_length(position.ntk_by_parts.original_length);
+      break;
+    }
+    case PositionFamily::kDynamicNtk: {
+      v1::DynamicNtk* dynamic = proto->mutable_dynamic_ntk();
+      dynamic->set_factor(position.dynamic_ntk.factor);
+      dynamic->set_max_position(position.dynamic_ntk.max_position);
+      break;
+    }
+    case PositionFamily::kLongRope:
+      SetLongRope(position.long_rope, proto->mutable_long_rope());
+      break;
+    case PositionFamily::kLlama3: {
+      v1::Llama3* llama3 = proto->mutable_llama3();
+      llama3->set_factor(position.llama3.factor);
+      llama3->set_original_length(position.llama3.original_length);
+      llama3->set_low_freq_factor(position.llama3.low_freq_factor);
+      llama3->set_high_freq_factor(position.llama3.high_freq_factor);
+      break;
+    }
+    case PositionFamily::kAlibi: {
+      v1::Alibi* alibi = proto->mutable_alibi();
+      alibi->set_bias_max(position.alibi.bias_max);
+      if (position.alibi.clip_distance) {
+        alibi->set_clip_distance(*position.alibi.clip_distance);
+      }
+      break;
+    }
+    default:
+      break;
+  }
+}
+
 void SetPosition(const attention::PositionConfig& position,
                  v1::PositionEncoding* proto) {
   proto->set_family(FamilyToProto(position.family));
-  if (position.family == PositionFamily::kNone) return;
+  SetParameters(position, proto);
+  if (position.family == PositionFamily::kNone ||
+      position.family == PositionFamily::kAlibi) {
+    return;  // Nothing turns.
+  }
   proto->set_layout(position.layout == RotaryLayout::kHalfSplit
                         ? v1::ROTARY_LAYOUT_HALF_SPLIT
                         : v1::ROTARY_LAYOUT_INTERLEAVED);
   proto->set_theta(position.theta);
   proto->set_rotary_dim(static_cast<uint32_t>(position.rotary_dim));
-  if (position.family != PositionFamily::kYarn) return;
-  v1::Yarn* yarn = proto->mutable_yarn();
-  yarn->set_factor(position.yarn.factor);
-  yarn->set_original_length(position.yarn.original_length);
-  yarn->set_beta_fast(position.yarn.beta_fast);
-  yarn->set_beta_slow(position.yarn.beta_slow);
-  yarn->set_attention_factor(attention::YarnAttentionFactor(position.yarn));
 }
 
 }  // namespace

@@ -1,12 +1,17 @@
-// ALiBi's slopes, by the library.
+// ALiBi: slopes by the library, attention through the server's tiers.
 
 #include "attention/alibi.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "base/status_macros.h"
 #include "tests/golden/methods.h"
+#include "tests/golden/wire.h"
 
 namespace mneme::golden {
 namespace {
@@ -32,10 +37,41 @@ absl::StatusOr<std::vector<double>> SlopesNamed(const std::string& output) {
   return attention::AlibiSlopes(alibi, heads);
 }
 
+absl::StatusOr<Computed> AttendWithAlibi(const Case& c,
+                                         client::Client& client) {
+  ASSIGN_OR_RETURN(const Heads in, ReadHeads(c));
+  ASSIGN_OR_RETURN(const auto scale, c.Number("scale"));
+  ASSIGN_OR_RETURN(const auto bias_max, c.Number("alibi_bias_max"));
+  v1::Profile profile =
+      ProfileFor(in, scale.value_or(1 / std::sqrt(in.key_dim)));
+  profile.mutable_position()->set_family(v1::POSITION_FAMILY_ALIBI);
+  AlibiConfig alibi;
+  alibi.bias_max = bias_max.value_or(alibi.bias_max);
+  profile.mutable_position()->mutable_alibi()->set_bias_max(alibi.bias_max);
+  // Half of the tokens have left the window, so that two tiers are merged.
+  const int64_t window = std::max<int64_t>(1, in.tokens / 2);
+  profile.mutable_window()->set_tokens(static_cast<uint32_t>(window));
+  profile.mutable_knn();
+  std::vector<int64_t> keys_at(in.tokens);
+  std::iota(keys_at.begin(), keys_at.end(), 0);
+  std::vector<int64_t> queries_at(in.rows);
+  std::iota(queries_at.begin(), queries_at.end(), in.tokens - in.rows);
+  ASSIGN_OR_RETURN(const auto session, WireSession::Create(client, profile));
+  RETURN_IF_ERROR(session->Append(in, 0, in.tokens, keys_at));
+  ASSIGN_OR_RETURN(const WireSession::Answer answer,
+                   session->Attend(in, 0, in.rows, queries_at, std::nullopt));
+  Computed computed;
+  computed.outputs["out"].assign(answer.out.begin(), answer.out.end());
+  computed.outputs["lse"].assign(answer.lse.begin(), answer.lse.end());
+  computed.outputs["slopes"] =
+      attention::AlibiSlopes(alibi, static_cast<int>(in.heads));
+  return computed;
+}
+
 }  // namespace
 
-absl::StatusOr<Computed> Alibi(const Case& c, client::Client&) {
-  if (c.Wants("out")) return Computed{{}, "a server's tiers with ALiBi"};
+absl::StatusOr<Computed> Alibi(const Case& c, client::Client& client) {
+  if (c.Wants("out")) return AttendWithAlibi(c, client);
   Computed computed;
   for (const std::string& output : c.outputs()) {
     ASSIGN_OR_RETURN(computed.outputs[output], SlopesNamed(output));

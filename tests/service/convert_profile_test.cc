@@ -106,7 +106,7 @@ TEST(Profile, AWrongSettingIsRefusedByItsName) {
       {"profile.logit_scale", [](auto& p) { p.set_logit_scale(kNan); }},
       {"profile.position.family",
        [](auto& p) {
-         p.mutable_position()->set_family(static_cast<v1::PositionFamily>(9));
+         p.mutable_position()->set_family(static_cast<v1::PositionFamily>(99));
        }},
       {"profile.position.layout",
        [](auto& p) {
@@ -118,9 +118,9 @@ TEST(Profile, AWrongSettingIsRefusedByItsName) {
        [](auto& p) { p.mutable_position()->set_theta(kNan); }},
       {"profile.position.rotary_dim",
        [](auto& p) { p.mutable_position()->set_rotary_dim(0xffffffff); }},
-      {"profile.position.yarn",
+      {"profile.position.parameters",
        [](auto& p) { p.mutable_position()->clear_yarn(); }},
-      {"profile.position.yarn",
+      {"profile.position.parameters",
        [](auto& p) {
          p.mutable_position()->set_family(v1::POSITION_FAMILY_ROPE);
        }},
@@ -155,6 +155,58 @@ TEST(Profile, AWrongSettingIsRefusedByItsName) {
     EXPECT_EQ(profile.status().code(), absl::StatusCode::kInvalidArgument)
         << c.field;
     EXPECT_EQ(base::DetailOf(profile.status()).field, c.field);
+  }
+}
+
+TEST(ConvertProfile, EveryFamilyComesBackAsItWasSent) {
+  v1::PositionEncoding rope;
+  rope.set_theta(500000);
+  std::vector<v1::PositionEncoding> all(7, rope);
+  all[0].set_family(v1::POSITION_FAMILY_LINEAR);
+  all[0].mutable_linear()->set_factor(4);
+  all[1].set_family(v1::POSITION_FAMILY_NTK_AWARE);
+  all[1].mutable_ntk_aware()->set_alpha(8);
+  all[2].set_family(v1::POSITION_FAMILY_NTK_BY_PARTS);
+  all[2].mutable_ntk_by_parts()->set_factor(4);
+  all[2].mutable_ntk_by_parts()->set_original_length(2048);
+  all[3].set_family(v1::POSITION_FAMILY_DYNAMIC_NTK);
+  all[3].mutable_dynamic_ntk()->set_factor(2);
+  all[3].mutable_dynamic_ntk()->set_max_position(2048);
+  all[4].set_family(v1::POSITION_FAMILY_LONG_ROPE);
+  for (int i = 0; i < 4; ++i) {
+    all[4].mutable_long_rope()->add_short_factors(1 + i);
+    all[4].mutable_long_rope()->add_long_factors(2 + i);
+  }
+  all[4].mutable_long_rope()->set_original_length(4096);
+  all[4].mutable_long_rope()->set_max_position(131072);
+  all[4].mutable_long_rope()->set_attention_factor(1.5);
+  all[5].set_family(v1::POSITION_FAMILY_LLAMA3);
+  all[5].mutable_llama3()->set_factor(8);
+  all[5].mutable_llama3()->set_original_length(8192);
+  all[5].mutable_llama3()->set_low_freq_factor(1);
+  all[5].mutable_llama3()->set_high_freq_factor(4);
+  all[6].Clear();
+  all[6].set_family(v1::POSITION_FAMILY_ALIBI);
+  all[6].mutable_alibi()->set_bias_max(16);
+  all[6].mutable_alibi()->set_clip_distance(100);
+  for (v1::PositionEncoding& position : all) {
+    if (position.family() != v1::POSITION_FAMILY_ALIBI) {
+      position.set_layout(v1::ROTARY_LAYOUT_INTERLEAVED);
+      position.set_rotary_dim(8);
+    }
+    v1::Profile proto;
+    proto.set_key_dim(8);
+    proto.mutable_window()->set_tokens(10);
+    *proto.mutable_position() = position;
+    const auto profile = ProfileFromProto(proto);
+    ASSERT_TRUE(profile.ok()) << profile.status();
+    const auto complete = memory::Complete(*profile);
+    ASSERT_TRUE(complete.ok()) << complete.status();
+    EXPECT_EQ(ProfileToProto(*complete).position().DebugString(),
+              position.DebugString());
+    // And from the disk.
+    EXPECT_EQ(*memory::DecodeProfile(memory::EncodeProfile(*complete)),
+              *complete);
   }
 }
 
