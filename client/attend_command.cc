@@ -171,6 +171,8 @@ absl::StatusOr<int> RunAttend(const AttendOptions& options, Context& context) {
   ASSIGN_OR_RETURN(Client * client, context.Open());
   const bool appends = in.tensors.count("k") + in.tensors.count("v") > 0;
   if (appends) {
+    // Asked once before, so that a read that is refused appends nothing.
+    RETURN_IF_ERROR(client->Attend(request).status());
     RETURN_IF_ERROR(
         AppendTokenRows(
             *client, request.session(), in,

@@ -218,6 +218,7 @@ Example:
       ->add_option("--tiers", options->tiers,
                    "Only these: sink, window, knn, compressive")
       ->delimiter(',')
+      ->type_name("TIER[,TIER]")
       ->allow_extra_args(false);
   command->callback([=, &line] {
     line.run = [options](Context& context) {

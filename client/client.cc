@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "proto/status.h"
@@ -96,7 +97,7 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
 }
 
 std::string SessionName(std::string_view short_name) {
-  const std::string name(short_name);
+  std::string name(short_name);
   if (name.rfind("namespaces/", 0) == 0) return name;
   const size_t slash = name.find('/');
   if (slash == std::string::npos) {
@@ -107,7 +108,8 @@ std::string SessionName(std::string_view short_name) {
 }
 
 Client::Client(std::shared_ptr<grpc::Channel> channel, ClientOptions options)
-    : stub_(v1::MemoryService::NewStub(channel)), options_(options) {}
+    : stub_(v1::MemoryService::NewStub(std::move(channel))),
+      options_(options) {}
 
 absl::StatusOr<v1::AppendResponse> Client::Append(
     const v1::AppendRequest& request) {

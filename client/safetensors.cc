@@ -43,12 +43,12 @@ absl::Status BadTensor(const std::string& name, const std::string& what) {
 
 // Bytes of one element; none for a type the format does not know.
 std::optional<uint64_t> ElementBytes(const std::string& dtype) {
-  static const auto* const kBytes = new std::map<std::string, uint64_t>{
+  static const auto* const bytes = new std::map<std::string, uint64_t>{
       {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
       {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},
       {"U32", 4},  {"F32", 4}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
-  const auto found = kBytes->find(dtype);
-  if (found == kBytes->end()) return std::nullopt;
+  const auto found = bytes->find(dtype);
+  if (found == bytes->end()) return std::nullopt;
   return found->second;
 }
 

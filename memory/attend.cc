@@ -192,7 +192,7 @@ class LayerReader {
       const BankQueries rows{
           .queries = made.queries.data() + head * bank_rows_ * profile_.key_dim,
           .heads = profile_.group_size(),
-          .head_first = head * profile_.group_size(),
+          .head_first = size_t{head} * profile_.group_size(),
           .positions = positions_,
           .alibi = alibi_ ? &*alibi_ : nullptr};
       ASSIGN_OR_RETURN(auto chosen,

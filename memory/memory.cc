@@ -250,7 +250,7 @@ absl::Status Memory::Delete(const SessionName& name) {
     batch.Delete(HeaderKey(name));
     // A header that cannot be read does not say which records are its own.
     if (slot->damage.ok()) batch.DeleteRange(records.first, records.second);
-    const absl::Status written = store_->Write(batch, /*sync=*/true);
+    absl::Status written = store_->Write(batch, /*sync=*/true);
     if (slot->session) --open_count_;
     slot->session.reset();
     if (!written.ok()) return written;  // Nothing was deleted: open it again.

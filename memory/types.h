@@ -34,7 +34,7 @@ inline constexpr uint32_t kTopItemsMax = 64;
 inline constexpr uint64_t kQueryRowsMax = 1 << 17;
 // Request ids of tokens are remembered at least this long; those of entries as
 // long as the entry.
-inline constexpr int64_t kRequestMemorySeconds = 24 * 60 * 60;
+inline constexpr int64_t kRequestMemorySeconds = int64_t{24} * 60 * 60;
 
 enum class Tier { kSink, kWindow, kKnn, kCompressive };
 inline constexpr size_t kTierCount = 4;

@@ -174,6 +174,12 @@ Parameters ParametersOf(PositionFamily family) {
   }
 }
 
+std::string NameOf(Parameters parameters) {
+  const auto* field =
+      v1::PositionEncoding::descriptor()->FindFieldByNumber(parameters);
+  return field == nullptr ? "nothing" : field->name();
+}
+
 void SetLongRope(const v1::LongRope& proto, attention::LongRopeConfig& config) {
   config.short_factors.assign(proto.short_factors().begin(),
                               proto.short_factors().end());
@@ -220,11 +226,10 @@ absl::StatusOr<attention::PositionConfig> PositionFromProto(
   if (proto.parameters_case() != ParametersOf(position.family) &&
       !(position.family == PositionFamily::kAlibi &&
         proto.parameters_case() == Parameters::PARAMETERS_NOT_SET)) {
-    return InvalidField(
-        "profile.position.parameters",
-        absl::StrCat("field ", static_cast<int>(proto.parameters_case())),
-        absl::StrCat("field ", static_cast<int>(ParametersOf(position.family)),
-                     " (0: nothing), the family's own"));
+    return InvalidField("profile.position.parameters",
+                        NameOf(proto.parameters_case()),
+                        absl::StrCat(NameOf(ParametersOf(position.family)),
+                                     ", as the family has it"));
   }
   switch (proto.parameters_case()) {
     case Parameters::kYarn: {
