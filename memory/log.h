@@ -53,7 +53,6 @@ class Log {
   void Replace(Overwritten overwritten);
 
   std::shared_ptr<const RowBlocks> rows() const { return rows_; }
-  uint64_t seq_next() const { return seq_next_; }
 
  private:
   absl::Status LoadBlocks(const Store& store, uint64_t blocks);

@@ -37,7 +37,6 @@ class RowBlock {
   }
   std::span<int64_t> positions() { return positions_; }
   std::span<const int64_t> positions() const { return positions_; }
-  size_t bytes() const { return keys_.size() + values_.size(); }
 
  private:
   size_t key_stride_;
