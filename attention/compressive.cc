@@ -95,7 +95,12 @@ void Absorb(const float* keys, const float* values, size_t count,
 
 void AbsorbDelta(const float* keys, const float* values, size_t count,
                  CompressiveState& state) {
-  AbsorbTokens(keys, values, count, state.token_count == 0 ? nullptr : &state,
+  AbsorbDelta(keys, values, count, state, state);
+}
+
+void AbsorbDelta(const float* keys, const float* values, size_t count,
+                 const CompressiveState& before, CompressiveState& state) {
+  AbsorbTokens(keys, values, count, before.token_count == 0 ? nullptr : &before,
                state);
 }
 

@@ -37,6 +37,11 @@ void Absorb(const float* keys, const float* values, size_t count,
 void AbsorbDelta(const float* keys, const float* values, size_t count,
                  CompressiveState& state);
 
+// A piece of a segment, with the state `before` the segment: segments need not
+// be at hand whole. Shapes: as Absorb.
+void AbsorbDelta(const float* keys, const float* values, size_t count,
+                 const CompressiveState& before, CompressiveState& state);
+
 // out = phi(q) matrix / max(phi(q) . normalizer, denominator_floor) (eq. 3).
 // Returns false, and zeros, when the state is empty.
 // Shapes:   query [key_dim]; out [value_dim].

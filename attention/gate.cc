@@ -1,8 +1,11 @@
 #include "attention/gate.h"
 
+#include <cmath>
 #include <cstddef>
 
 namespace mneme::attention {
+
+float Sigmoid(float logit) { return 1.0F / (1.0F + std::exp(-logit)); }
 
 void MixByGate(float g, const float* memory, EmptyMemory empty,
                std::span<float> local_in_out) {

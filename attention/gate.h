@@ -11,6 +11,9 @@ namespace mneme::attention {
 // the formula has it.
 enum class EmptyMemory { kBypass, kStrict };
 
+// 1 / (1 + exp(-logit)).
+float Sigmoid(float logit);
+
 // local = g * memory + (1 - g) * local (Infini-attention, arXiv 2404.07143,
 // eq. 6). `g` is the weight on memory, everywhere.
 // Shapes:   memory [value_dim], or null when empty; local_in_out [value_dim].

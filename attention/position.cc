@@ -38,6 +38,8 @@ std::vector<double> FrequenciesFor(const PositionConfig& config, int rotary_dim,
   switch (config.family) {
     case PositionFamily::kNone:
     case PositionFamily::kAlibi:
+    case PositionFamily::kRelativeBias:
+    case PositionFamily::kLearned:
       return {};
     case PositionFamily::kRope:
     case PositionFamily::kXpos:
@@ -108,12 +110,10 @@ struct PositionEncoder::Family {
 absl::StatusOr<PositionEncoder> PositionEncoder::Create(
     const PositionConfig& config, int key_dim) {
   RETURN_IF_ERROR(Validate(config, key_dim));
-  const bool rotates = config.family != PositionFamily::kNone &&
-                       config.family != PositionFamily::kAlibi;
   const int width = config.rotary_dim == 0 ? key_dim : config.rotary_dim;
   auto family = std::make_shared<Family>();
   family->config = config;
-  family->rotary_dim = rotates ? width : 0;
+  family->rotary_dim = Rotates(config.family) ? width : 0;
   family->attention_factor = AttentionFactorOf(config);
   if (config.family == PositionFamily::kXpos) {
     family->xpos_log_scales = XposLogScales(family->rotary_dim);

@@ -16,6 +16,9 @@ namespace {
 // angles must stay finite.
 constexpr double kPairFactorMin = 0.1;
 
+// Published tables reach 128 positions; this is 512 of 128 heads.
+constexpr size_t kRelativeBiasesMax = 65536;
+
 absl::Status Expect(bool holds, std::string_view field, double given,
                     std::string_view expected) {
   if (holds) return absl::OkStatus();
@@ -148,6 +151,19 @@ absl::Status ValidateAlibi(const AlibiConfig& alibi) {
                 "a distance of at least 0, or nothing");
 }
 
+absl::Status ValidateRelativeBias(const RelativeBiasConfig& config) {
+  if (config.biases.empty() || config.biases.size() > kRelativeBiasesMax) {
+    return base::InvalidField("position.relative_bias.biases",
+                              absl::StrCat(config.biases.size(), " numbers"),
+                              absl::StrCat("1 to ", kRelativeBiasesMax));
+  }
+  for (const float bias : config.biases) {
+    RETURN_IF_ERROR(Expect(std::isfinite(bias), "position.relative_bias.biases",
+                           bias, "finite numbers"));
+  }
+  return absl::OkStatus();
+}
+
 // theta and rotary_dim, the fields of every rotation.
 absl::Status ValidateRotation(const PositionConfig& config, int key_dim,
                               int rotary_dim) {
@@ -169,17 +185,34 @@ absl::Status ValidateRotation(const PositionConfig& config, int key_dim,
 
 }  // namespace
 
+bool Rotates(PositionFamily family) {
+  switch (family) {
+    case PositionFamily::kNone:
+    case PositionFamily::kAlibi:
+    case PositionFamily::kRelativeBias:
+    case PositionFamily::kLearned:
+      return false;
+    default:
+      return true;
+  }
+}
+
 absl::Status Validate(const PositionConfig& config, int key_dim) {
-  if (config.family == PositionFamily::kNone) return absl::OkStatus();
   if (config.family == PositionFamily::kAlibi) {
     return ValidateAlibi(config.alibi);
   }
+  if (config.family == PositionFamily::kRelativeBias) {
+    return ValidateRelativeBias(config.relative_bias);
+  }
+  if (!Rotates(config.family)) return absl::OkStatus();
   const int rotary_dim = config.rotary_dim == 0 ? key_dim : config.rotary_dim;
   RETURN_IF_ERROR(ValidateRotation(config, key_dim, rotary_dim));
   switch (config.family) {
     case PositionFamily::kNone:
     case PositionFamily::kRope:
     case PositionFamily::kAlibi:
+    case PositionFamily::kRelativeBias:
+    case PositionFamily::kLearned:
       break;
     case PositionFamily::kYarn:
       return ValidateYarn(config.yarn);

@@ -5,13 +5,13 @@
 
 #include "absl/status/status.h"
 #include "attention/alibi.h"
+#include "attention/relative_bias.h"
 #include "attention/rope.h"
 #include "attention/xpos.h"
 
 namespace mneme::attention {
 
-// Positions that were added to the hidden state (learned, sinusoidal) are
-// inside the keys already: kNone. The numbers are stored; new ones go last.
+// The numbers are stored; new ones go last.
 enum class PositionFamily {
   kNone,
   kRope,
@@ -23,8 +23,13 @@ enum class PositionFamily {
   kLongRope,
   kLlama3,
   kXpos,
-  kAlibi,  // No rotation: see AlibiBias.
+  kAlibi,         // No rotation: see AlibiBias.
+  kRelativeBias,  // No rotation: see RelativeBias.
+  kLearned,       // Added to the hidden states, and so in the keys already.
 };
+
+// Whether queries and keys are turned by their positions.
+bool Rotates(PositionFamily family);
 
 // Which components form pair j of a rotary width n: (j, j + n/2), as in Llama's
 // checkpoints, or (2j, 2j + 1), as in the RoPE paper.
@@ -45,6 +50,7 @@ struct PositionConfig {
   Llama3Config llama3 = {};
   XposConfig xpos = {};
   AlibiConfig alibi = {};
+  RelativeBiasConfig relative_bias = {};
 
   friend bool operator==(const PositionConfig&,
                          const PositionConfig&) = default;

@@ -3,29 +3,23 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "attention/alibi.h"
-#include "attention/compressive.h"
-#include "attention/dtype.h"
 #include "attention/gate.h"
-#include "attention/kernels.h"
 #include "attention/partial.h"
 #include "attention/softmax.h"
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "memory/key_reader.h"
-#include "memory/knn_search.h"
+#include "memory/selection.h"
+#include "memory/tier_scorer.h"
 #include "memory/top_k.h"
 
 namespace mneme::memory {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-// Only a guard: an empty state is a flag, and phi is positive.
-constexpr float kDenominatorFloor = 1e-10F;
-
 // Keys that one read of a layer may hold at once while it chooses.
 constexpr uint64_t kChosenKeysMax = 1 << 24;
 
@@ -35,20 +29,10 @@ bool Has(const AttendQuery& query, Tier tier) {
              query.tiers.end();
 }
 
-// max(position) + 1 of everything that the read looks at.
-int64_t LengthOf(const LogView& view, const LayerRead& read) {
-  int64_t length = view.position_next + (read.positions.empty() ? 1 : 0);
-  for (const int64_t position : read.positions) {
-    length = std::max(length, position + 1);
-  }
-  return std::max<int64_t>(length, 1);
-}
-
 // One softmax tier of one layer, of every bank.
 struct TierRead {
   Tier tier;
-  PositionPolicy policy = PositionPolicy::kAbsolute;
-  std::vector<float> queries;                        // Prepared.
+  std::unique_ptr<TierScorer> scorer;
   std::vector<attention::SoftmaxAccumulator> banks;  // [kv_heads].
 };
 
@@ -60,39 +44,36 @@ class LayerReader {
               const Cancelled& cancelled)
       : view_(view),
         profile_(*view.profile),
-        encoder_(encoder.ForLength(LengthOf(view, read))),
-        alibi_(BiasFor(*view.profile)),
+        encoder_(encoder),
         query_(query),
         read_(read),
         cancelled_(cancelled),
         positions_(read.positions),
         bank_rows_(profile_.group_size() * read.rows),
-        reader_(profile_, encoder_) {
+        ranges_(view.ranges()) {
     if (positions_.empty()) {
       positions_.assign(read.rows, std::min(view.position_next, kPositionMax));
     }
-    items_.assign(profile_.query_heads * read.rows, TopK(query.top_items));
-    item_tiers_ = view.ranges();
+    // A kNN tier with a softmax of its own, beside another.
+    knn_is_gated_ = profile_.knn && !profile_.knn->gate_logits.empty() &&
+                    Has(query_, Tier::kKnn) &&
+                    ((profile_.sink && Has(query_, Tier::kSink)) ||
+                     (profile_.window && Has(query_, Tier::kWindow)));
+    items_.assign(2 * profile_.query_heads * read.rows, TopK(query.top_items));
     logits_.resize(bank_rows_ * kBlockTokens);
   }
 
   absl::StatusOr<LayerOutput> Run() {
-    const TierRanges ranges = view_.ranges();
-    if (Has(query_, Tier::kSink)) {
+    if (Has(query_, Tier::kSink) && profile_.sink) {
       RETURN_IF_ERROR(
-          ReadExact(Tier::kSink, PositionPolicy::kAbsolute, ranges.sink));
+          ReadExact(Tier::kSink, profile_.sink->positions, ranges_.sink));
     }
     if (Has(query_, Tier::kKnn) && profile_.knn) {
-      const uint32_t k = query_.top_k.value_or(profile_.knn->top_k);
-      // As many keys as asked for, or more than there are: read them all.
-      const bool all = k == 0 || k >= ranges.knn.size();
-      RETURN_IF_ERROR(
-          all ? ReadExact(Tier::kKnn, profile_.knn->policy, ranges.knn)
-              : ReadTopK(ranges.knn, k));
+      RETURN_IF_ERROR(ReadKnn());
     }
     if (Has(query_, Tier::kWindow) && profile_.window) {
       RETURN_IF_ERROR(
-          ReadExact(Tier::kWindow, PositionPolicy::kAbsolute, ranges.window));
+          ReadExact(Tier::kWindow, profile_.window->positions, ranges_.window));
     }
     LayerOutput output;
     output.layer = read_.layer;
@@ -106,30 +87,29 @@ class LayerReader {
   }
 
  private:
-  TierRead MakeTier(Tier tier, PositionPolicy policy) const {
+  absl::StatusOr<TierRead> MakeTier(Tier tier, const PositionRule& rule) const {
     TierRead made;
     made.tier = tier;
-    made.policy = policy;
-    made.queries = read_.queries;
-    PrepareQueries(profile_, encoder_, policy,
-                   profile_.knn ? profile_.knn->distance : 0, positions_,
-                   made.queries);
+    made.scorer = std::make_unique<TierScorer>(
+        view_, encoder_, rule,
+        tier == Tier::kKnn ? profile_.knn->dtype : std::nullopt, read_,
+        positions_);
+    RETURN_IF_ERROR(made.scorer->Check());
     made.banks.assign(profile_.kv_heads, attention::SoftmaxAccumulator(
                                              bank_rows_, profile_.value_dim));
     return made;
   }
 
-  size_t BankOf(uint32_t kv_head) const {
-    return size_t{read_.layer} * profile_.kv_heads + kv_head;
+  // Of a row of a bank, in the softmax that the tier is part of.
+  TopK& ItemsOf(Tier tier, uint32_t kv_head, size_t bank_row) {
+    const bool apart = knn_is_gated_ && tier == Tier::kKnn;
+    return items_[(apart ? profile_.query_heads * read_.rows : 0) +
+                  kv_head * bank_rows_ + bank_row];
   }
 
-  int HeadOf(uint32_t kv_head, size_t bank_row) const {
-    return static_cast<int>((kv_head * bank_rows_ + bank_row) / read_.rows);
-  }
-
-  absl::Status ReadExact(Tier tier, PositionPolicy policy, SeqRange range) {
+  absl::Status ReadExact(Tier tier, const PositionRule& rule, SeqRange range) {
     if (range.empty()) return absl::OkStatus();
-    TierRead made = MakeTier(tier, policy);
+    ASSIGN_OR_RETURN(TierRead made, MakeTier(tier, rule));
     bool going = true;
     view_.forgotten->ForEachGap(range, [&](SeqRange live) {
       going = going && ForEachSlice(*view_.rows, live, [&](BlockSlice slice) {
@@ -146,58 +126,49 @@ class LayerReader {
   }
 
   void AddSlice(const BlockSlice& slice, uint32_t kv_head, TierRead& tier) {
-    const size_t bank = BankOf(kv_head);
-    const float* keys = reader_.Keys(slice, bank, tier.policy);
-    const float* queries =
-        tier.queries.data() + kv_head * bank_rows_ * profile_.key_dim;
-    attention::DotRows(queries, bank_rows_, keys, slice.count, profile_.key_dim,
-                       logits_.data());
-    const auto positions =
-        slice.block->positions().subspan(slice.first, slice.count);
-    for (size_t row = 0; row < bank_rows_; ++row) {
-      float* logits = logits_.data() + row * slice.count;
-      if (alibi_ && tier.policy == PositionPolicy::kAbsolute) {
-        alibi_->AddTo(HeadOf(kv_head, row), positions_[row % read_.rows],
-                      positions, logits);
-      }
-      const size_t visible = VisibleCount(slice, positions_[row % read_.rows]);
-      // Infinity less infinity is no number; as an infinity it reaches the lse.
-      for (size_t i = 0; i < visible; ++i) {
-        if (std::isnan(logits[i])) logits[i] = kInfinity;
-      }
-      std::fill(logits + visible, logits + slice.count, -kInfinity);
-      if (query_.top_items == 0) continue;
-      TopK& items = items_[kv_head * bank_rows_ + row];
-      for (size_t i = 0; i < visible; ++i) {
+    tier.scorer->Score(slice, kv_head, logits_.data());
+    for (size_t row = 0; query_.top_items > 0 && row < bank_rows_; ++row) {
+      TopK& items = ItemsOf(tier.tier, kv_head, row);
+      const float* const logits = logits_.data() + row * slice.count;
+      for (size_t i = 0; i < slice.count; ++i) {
+        if (logits[i] == -kInfinity) continue;
         items.Offer(logits[i], slice.seq_first + i);
       }
     }
-    tier.banks[kv_head].Add(logits_.data(), reader_.Values(slice, bank),
+    tier.banks[kv_head].Add(logits_.data(), tier.scorer->Values(slice, kv_head),
                             slice.count);
   }
 
-  absl::Status ReadTopK(SeqRange range, size_t k) {
-    const uint64_t chosen_keys =
-        uint64_t{profile_.query_heads} * read_.rows * k;
-    if (chosen_keys > kChosenKeysMax) {
+  absl::Status ReadKnn() {
+    const KnnTier& knn = *profile_.knn;
+    const uint32_t k = query_.top_k.value_or(knn.top_k);
+    // As many keys as asked for, or more than there are: read them all. A
+    // landmark's weight is not a token's, however many are read.
+    const bool all = k == 0 || k >= ranges_.knn.size();
+    if (all && knn.chunk_score != ChunkScore::kLandmark) {
+      return ReadExact(Tier::kKnn, knn.positions, ranges_.knn);
+    }
+    // Forgotten tokens and a quota may leave chunks at the ends unfinished.
+    return ReadSelected(all ? ranges_.knn.size() + 2 * size_t{knn.chunk_tokens}
+                            : k);
+  }
+
+  absl::Status ReadSelected(size_t k) {
+    const uint64_t keys = std::min<uint64_t>(k, ranges_.knn.size());
+    if (uint64_t{profile_.query_heads} * read_.rows * keys > kChosenKeysMax) {
       return base::InvalidField(
           "selection.top_k",
-          absl::StrCat(k, " for ", profile_.query_heads * read_.rows,
+          absl::StrCat(keys, " for ", profile_.query_heads * read_.rows,
                        " query rows of a layer"),
           absl::StrCat("at most ", kChosenKeysMax,
                        " keys in all, or exhaustive"));
     }
-    TierRead made = MakeTier(Tier::kKnn, profile_.knn->policy);
+    ASSIGN_OR_RETURN(TierRead made,
+                     MakeTier(Tier::kKnn, profile_.knn->positions));
     for (uint32_t head = 0; head < profile_.kv_heads; ++head) {
-      const BankQueries rows{
-          .queries = made.queries.data() + head * bank_rows_ * profile_.key_dim,
-          .heads = profile_.group_size(),
-          .head_first = size_t{head} * profile_.group_size(),
-          .positions = positions_,
-          .alibi = alibi_ ? &*alibi_ : nullptr};
-      ASSIGN_OR_RETURN(auto chosen,
-                       SearchTopK(view_, encoder_, made.policy, BankOf(head),
-                                  range, k, rows, cancelled_));
+      ASSIGN_OR_RETURN(
+          const auto chosen,
+          SelectKeys(view_, *made.scorer, head, ranges_.knn, k, cancelled_));
       for (size_t row = 0; row < bank_rows_; ++row) {
         AddChosen(chosen[row], head, row, made);
       }
@@ -206,30 +177,18 @@ class LayerReader {
     return absl::OkStatus();
   }
 
-  void AddChosen(std::vector<ScoredSeq>& chosen, uint32_t kv_head, size_t row,
-                 TierRead& tier) {
-    if (query_.top_items > 0) {
-      TopK& items = items_[kv_head * bank_rows_ + row];
-      for (const ScoredSeq& item : chosen) items.Offer(item.logit, item.seq);
+  void AddChosen(const std::vector<ScoredSeq>& chosen, uint32_t kv_head,
+                 size_t row, TierRead& tier) {
+    std::vector<float> logits;
+    std::vector<uint64_t> seqs;
+    for (const ScoredSeq& key : chosen) {
+      logits.push_back(key.logit);
+      seqs.push_back(key.seq);
+      ItemsOf(tier.tier, kv_head, row).Offer(key.logit, key.seq);
     }
-    // In the order of the log, so that sums do not depend on the search.
-    std::sort(
-        chosen.begin(), chosen.end(),
-        [](const ScoredSeq& a, const ScoredSeq& b) { return a.seq < b.seq; });
-    const size_t bank = BankOf(kv_head);
-    std::vector<float> logits(chosen.size());
-    std::vector<float> values(chosen.size() * profile_.value_dim);
-    for (size_t i = 0; i < chosen.size(); ++i) {
-      const RowBlock& block = *(*view_.rows)[chosen[i].seq / kBlockTokens];
-      logits[i] = chosen[i].logit;
-      attention::ToFloat(profile_.dtype,
-                         block.values(bank) + chosen[i].seq % kBlockTokens *
-                                                  profile_.value_bytes(),
-                         profile_.value_dim,
-                         values.data() + i * profile_.value_dim);
-    }
-    tier.banks[kv_head].AddRow(row, logits.data(), values.data(),
-                               chosen.size());
+    if (seqs.empty()) return;
+    tier.banks[kv_head].AddRow(row, logits.data(),
+                               tier.scorer->Values(seqs, kv_head), seqs.size());
   }
 
   absl::Status Overflow(size_t row) const {
@@ -241,41 +200,90 @@ class LayerReader {
         {.reason = "LOGIT_OVERFLOW", .field = "reads.queries"});
   }
 
+  // One softmax of all tiers; a gated kNN tier has its own and is mixed in.
   absl::Status MergeTiers(LayerOutput& output) {
     const size_t dim = profile_.value_dim;
     const size_t rows = profile_.query_heads * read_.rows;
     output.output.assign(rows * dim, 0);
     output.lse.assign(rows, -kInfinity);
     shares_.assign(rows, TierShares{});
+    if (knn_is_gated_) knn_lse_.assign(rows, -kInfinity);
     std::vector<std::vector<float>> outs(tiers_.size());
     std::vector<std::vector<float>> lses(tiers_.size());
     for (size_t t = 0; t < tiers_.size(); ++t) {
       outs[t].resize(bank_rows_ * dim);
       lses[t].resize(bank_rows_);
     }
-    std::vector<attention::Partial> parts(tiers_.size());
+    std::vector<attention::Partial> parts;
     for (uint32_t head = 0; head < profile_.kv_heads; ++head) {
       for (size_t t = 0; t < tiers_.size(); ++t) {
         tiers_[t].banks[head].Finish(outs[t].data(), lses[t].data());
       }
       for (size_t r = 0; r < bank_rows_; ++r) {
         const size_t row = head * bank_rows_ + r;
+        const std::span<float> out =
+            std::span(output.output).subspan(row * dim, dim);
+        parts.clear();
+        std::span<const float> gated;
         for (size_t t = 0; t < tiers_.size(); ++t) {
-          parts[t] = {std::span(outs[t]).subspan(r * dim, dim), lses[t][r]};
           if (std::isnan(lses[t][r]) || lses[t][r] == kInfinity) {
             return Overflow(row);
           }
+          const attention::Partial part{
+              std::span(outs[t]).subspan(r * dim, dim), lses[t][r]};
+          if (knn_is_gated_ && tiers_[t].tier == Tier::kKnn) {
+            gated = part.out;
+            knn_lse_[row] = part.lse;
+          } else {
+            parts.push_back(part);
+          }
         }
-        output.lse[row] = attention::Merge(
-            parts, std::span(output.output).subspan(row * dim, dim));
-        if (output.lse[row] == -kInfinity) continue;
+        output.lse[row] = attention::Merge(parts, out);
         for (size_t t = 0; t < tiers_.size(); ++t) {
+          if (output.lse[row] == -kInfinity ||
+              (knn_is_gated_ && tiers_[t].tier == Tier::kKnn)) {
+            continue;
+          }
           shares_[row][static_cast<size_t>(tiers_[t].tier)] =
               std::exp(double{lses[t][r]} - output.lse[row]);
         }
+        if (knn_is_gated_) MixKnn(row, gated, out, output);
       }
     }
     return absl::OkStatus();
+  }
+
+  uint32_t HeadOf(size_t row) const {
+    return static_cast<uint32_t>(row / read_.rows);
+  }
+
+  // The weight on a memory: the caller's, or the profile's.
+  float GateOf(const std::vector<float>& given, const GateLogits& logits,
+               size_t row) const {
+    if (!given.empty()) return given[row];
+    return attention::Sigmoid(
+        profile_.OfHead(logits, read_.layer, HeadOf(row)));
+  }
+
+  void MixKnn(size_t row, std::span<const float> memory, std::span<float> out,
+              LayerOutput& output) {
+    const bool empty = knn_lse_[row] == -kInfinity;
+    if (empty &&
+        profile_.knn->empty_memory == attention::EmptyMemory::kBypass) {
+      return;
+    }
+    const float gate = GateOf(read_.knn_gates, profile_.knn->gate_logits, row);
+    attention::MixByGate(gate, empty ? nullptr : memory.data(),
+                         profile_.knn->empty_memory, out);
+    Weigh(row, Tier::kKnn, gate, output.lse[row] == -kInfinity, output);
+  }
+
+  // A gate gave `tier` its weight; what was empty before it weighs nothing.
+  void Weigh(size_t row, Tier tier, float gate, bool was_empty,
+             LayerOutput& output) {
+    output.gated = true;
+    for (double& share : shares_[row]) share *= 1.0 - gate;
+    shares_[row][static_cast<size_t>(tier)] = was_empty ? 1.0 : gate;
   }
 
   absl::Status CheckNotBehindState() const {
@@ -297,34 +305,29 @@ class LayerReader {
 
   absl::Status MixCompressive(LayerOutput& output) {
     RETURN_IF_ERROR(CheckNotBehindState());
+    const CompressiveTier& tier = *profile_.compressive;
     std::vector<float> memory(profile_.value_dim);
-    for (uint32_t head = 0; head < profile_.query_heads; ++head) {
-      const attention::CompressiveState& state =
-          view_.fold->banks[BankOf(head / profile_.group_size())];
-      const bool empty = state.token_count == 0;
-      if (empty && profile_.compressive->empty_memory ==
-                       attention::EmptyMemory::kBypass) {
+    for (size_t row = 0; row < profile_.query_heads * read_.rows; ++row) {
+      const size_t bank = size_t{read_.layer} * profile_.kv_heads +
+                          HeadOf(row) / profile_.group_size();
+      const bool empty = view_.fold->token_count(bank) == 0;
+      if (empty && tier.empty_memory == attention::EmptyMemory::kBypass) {
         continue;
       }
-      const float gate = profile_.Gate(read_.layer, head);
-      for (size_t r = 0; r < read_.rows; ++r) {
-        const size_t row = head * read_.rows + r;
-        attention::Read(state, read_.queries.data() + row * profile_.key_dim,
-                        kDenominatorFloor, memory.data());
-        if (!std::all_of(memory.begin(), memory.end(),
-                         [](float x) { return std::isfinite(x); })) {
-          return Overflow(row);
-        }
-        attention::MixByGate(
-            gate, empty ? nullptr : memory.data(),
-            profile_.compressive->empty_memory,
-            std::span(output.output)
-                .subspan(row * profile_.value_dim, profile_.value_dim));
-        output.gated = true;
-        for (double& share : shares_[row]) share *= 1.0 - gate;
-        shares_[row][static_cast<size_t>(Tier::kCompressive)] =
-            output.lse[row] == -kInfinity ? 1.0 : gate;
+      view_.fold->Read(bank, read_.queries.data() + row * profile_.key_dim,
+                       memory.data());
+      if (!std::all_of(memory.begin(), memory.end(),
+                       [](float x) { return std::isfinite(x); })) {
+        return Overflow(row);
       }
+      const float gate = GateOf(read_.compressive_gates, tier.gate_logits, row);
+      attention::MixByGate(
+          gate, empty ? nullptr : memory.data(), tier.empty_memory,
+          std::span(output.output)
+              .subspan(row * profile_.value_dim, profile_.value_dim));
+      const bool was_empty = output.lse[row] == -kInfinity &&
+                             (!knn_is_gated_ || knn_lse_[row] == -kInfinity);
+      Weigh(row, Tier::kCompressive, gate, was_empty, output);
     }
     return absl::OkStatus();
   }
@@ -338,42 +341,55 @@ class LayerReader {
   }
 
   void ReportItems(LayerOutput& output) const {
-    for (size_t row = 0; row < items_.size(); ++row) {
-      for (const ScoredSeq& item : items_[row].Sorted()) {
-        const RowBlock& block = *(*view_.rows)[item.seq / kBlockTokens];
-        output.items.push_back(
-            {.head = static_cast<uint32_t>(row / read_.rows),
-             .row = static_cast<uint32_t>(row % read_.rows),
-             .seq = item.seq,
-             .position = block.positions()[item.seq % kBlockTokens],
-             .logit = item.logit,
-             .share = std::exp(double{item.logit} - output.lse[row]),
-             .tier = TierOf(item_tiers_, item.seq)});
+    const size_t rows = profile_.query_heads * read_.rows;
+    for (size_t row = 0; row < rows; ++row) {
+      std::vector<AttendedItem> items;
+      for (const bool apart : {false, true}) {
+        if (apart && !knn_is_gated_) break;
+        const double lse = apart ? knn_lse_[row] : output.lse[row];
+        for (const ScoredSeq& item : items_[apart * rows + row].Sorted()) {
+          const RowBlock& block = *(*view_.rows)[item.seq / kBlockTokens];
+          items.push_back(
+              {.head = HeadOf(row),
+               .row = static_cast<uint32_t>(row % read_.rows),
+               .seq = item.seq,
+               .position = block.positions()[item.seq % kBlockTokens],
+               .logit = item.logit,
+               .share = std::exp(double{item.logit} - lse),
+               .tier = TierOf(ranges_, item.seq)});
+        }
       }
+      // Each softmax has its items in order; two of them are merged.
+      std::stable_sort(
+          items.begin(), items.end(),
+          [](const auto& a, const auto& b) { return a.share > b.share; });
+      items.resize(std::min<size_t>(items.size(), query_.top_items));
+      output.items.insert(output.items.end(), items.begin(), items.end());
     }
   }
 
   const LogView& view_;
   const Profile& profile_;
-  const attention::PositionEncoder encoder_;  // Of the sequence's length.
-  const std::optional<attention::AlibiBias> alibi_;
+  const attention::PositionEncoder& encoder_;
   const AttendQuery& query_;
   const LayerRead& read_;
   const Cancelled& cancelled_;
   std::vector<int64_t> positions_;  // [rows].
   const size_t bank_rows_;          // Query rows that share a bank.
-  KeyReader reader_;
-  TierRanges item_tiers_;
+  const TierRanges ranges_;
+  bool knn_is_gated_ = false;
   std::vector<TierRead> tiers_;
-  std::vector<TopK> items_;         // [query_heads, rows].
+  // [query_heads, rows] of the joint softmax, then of a gated kNN tier's.
+  std::vector<TopK> items_;
   std::vector<TierShares> shares_;  // [query_heads, rows].
+  std::vector<float> knn_lse_;      // [query_heads, rows], when gated.
   std::vector<float> logits_;       // [bank_rows, kBlockTokens].
 };
 
 absl::Status CheckTier(const Profile& profile, Tier tier) {
   const bool known =
       tier == Tier::kSink
-          ? profile.sink_tokens > 0
+          ? profile.sink.has_value()
           : (tier == Tier::kWindow && profile.window) ||
                 (tier == Tier::kKnn && profile.knn) ||
                 (tier == Tier::kCompressive && profile.compressive);
@@ -382,6 +398,28 @@ absl::Status CheckTier(const Profile& profile, Tier tier) {
   if (known) return absl::OkStatus();
   return base::InvalidField("tiers", kNames[static_cast<size_t>(tier)],
                             "tiers that the session's profile has");
+}
+
+absl::Status CheckGates(const Profile& profile, const LayerRead& read,
+                        std::string_view field, const std::vector<float>& gates,
+                        bool has_gate) {
+  if (gates.empty()) return absl::OkStatus();
+  if (!has_gate) {
+    return base::InvalidField(field, "weights for a tier without a gate",
+                              "none: the profile's tier has no gate_logits");
+  }
+  if (gates.size() != size_t{profile.query_heads} * read.rows) {
+    return base::InvalidField(
+        field, absl::StrCat(gates.size(), " numbers"),
+        absl::StrCat("[", profile.query_heads, ", ", read.rows,
+                     "], query heads and rows"));
+  }
+  for (const float gate : gates) {
+    if (!(gate >= 0 && gate <= 1)) {
+      return base::InvalidField(field, absl::StrCat(gate), "0 to 1");
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckRead(const Profile& profile, const LayerRead& read) {
@@ -414,7 +452,10 @@ absl::Status CheckRead(const Profile& profile, const LayerRead& read) {
                                 absl::StrCat("0 to 2^53"));
     }
   }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(CheckGates(profile, read, "reads.knn_gates", read.knn_gates,
+                             profile.knn && !profile.knn->gate_logits.empty()));
+  return CheckGates(profile, read, "reads.compressive_gates",
+                    read.compressive_gates, profile.compressive.has_value());
 }
 
 }  // namespace
@@ -432,6 +473,13 @@ absl::Status CheckAttendQuery(const Profile& profile,
     return base::InvalidField(
         "selection.top_k", absl::StrCat(*query.top_k),
         absl::StrCat("1 to ", kTopKMax, ", or exhaustive"));
+  }
+  if (profile.knn && query.top_k &&
+      *query.top_k % profile.knn->chunk_tokens != 0) {
+    return base::InvalidField(
+        "selection.top_k", absl::StrCat(*query.top_k),
+        absl::StrCat("a multiple of the profile's chunk_tokens, which is ",
+                     profile.knn->chunk_tokens));
   }
   if (query.top_items > kTopItemsMax) {
     return base::InvalidField("top_items", absl::StrCat(query.top_items),

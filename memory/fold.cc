@@ -1,11 +1,19 @@
 #include "memory/fold.h"
 
+#include <xxhash.h>
+
+#include <algorithm>
+
 #include "attention/dtype.h"
+#include "attention/projection.h"
 #include "base/bytes.h"
 #include "memory/records.h"
 
 namespace mneme::memory {
 namespace {
+
+// Only a guard: an empty state is a flag, and phi is positive.
+constexpr float kDenominatorFloor = 1e-10F;
 
 std::string_view Bytes(const std::vector<float>& numbers) {
   return {reinterpret_cast<const char*>(numbers.data()),
@@ -21,36 +29,44 @@ bool ReadInto(base::ByteReader& in, std::vector<float>& numbers) {
 
 }  // namespace
 
-Fold::Fold(const Profile& profile)
-    : banks(profile.bank_count(),
-            attention::CompressiveState(static_cast<int>(profile.key_dim),
-                                        static_cast<int>(profile.value_dim))) {}
+Fold::Fold(const Profile& profile) {
+  const auto value_dim = static_cast<int>(profile.value_dim);
+  if (!profile.compressive->performer) {
+    banks.assign(profile.bank_count(),
+                 attention::CompressiveState(static_cast<int>(profile.key_dim),
+                                             value_dim));
+    return;
+  }
+  const PerformerTier& tier = *profile.compressive->performer;
+  const auto count = static_cast<int>(tier.count);
+  const auto key_dim = static_cast<int>(profile.key_dim);
+  const bool is_relu = tier.kernel == attention::PerformerKernel::kRelu;
+  features = std::make_shared<attention::PerformerFeatures>(
+      attention::PerformerFeatures{
+          .kernel = tier.kernel,
+          .feature_count = count,
+          .key_dim = key_dim,
+          .projection = attention::OrthogonalProjection(
+              count, key_dim, tier.seed, attention::RowNorms::kGaussian),
+          .epsilon = is_relu ? 1e-3F : 1e-4F});
+  performer_banks.assign(profile.bank_count(),
+                         attention::PerformerState(count, value_dim));
+}
 
 void Fold::AbsorbUpTo(const Profile& profile, const RowBlocks& rows,
                       const SeqSet& forgotten, uint64_t end) {
-  std::vector<float> keys(kBlockTokens * profile.key_dim);
-  std::vector<float> values(kBlockTokens * profile.value_dim);
+  const bool is_delta = profile.compressive->update == UpdateRule::kDelta;
+  std::vector<attention::CompressiveState> before;
   // Pieces end at borders of segments and blocks, whoever calls and when, so
   // that float sums come out bit-equal after a replay.
   const uint64_t segment = profile.compressive->segment_tokens;
   while (absorbed_seq < end) {
+    if (is_delta) before = banks;
     const SeqRange range{absorbed_seq, absorbed_seq + segment};
     ForEachSlice(rows, range, [&](const BlockSlice& slice) {
       const SeqRange piece{slice.seq_first, slice.seq_first + slice.count};
       forgotten.ForEachGap(piece, [&](SeqRange live) {
-        const size_t first = live.begin % kBlockTokens;
-        for (size_t bank = 0; bank < banks.size(); ++bank) {
-          attention::ToFloat(
-              profile.dtype,
-              slice.block->keys(bank) + first * profile.key_bytes(),
-              live.size() * profile.key_dim, keys.data());
-          attention::ToFloat(
-              profile.dtype,
-              slice.block->values(bank) + first * profile.value_bytes(),
-              live.size() * profile.value_dim, values.data());
-          attention::Absorb(keys.data(), values.data(), live.size(),
-                            banks[bank]);
-        }
+        AbsorbPiece(profile, slice, live, before);
       });
       return true;
     });
@@ -58,16 +74,69 @@ void Fold::AbsorbUpTo(const Profile& profile, const RowBlocks& rows,
   }
 }
 
+void Fold::AbsorbPiece(const Profile& profile, const BlockSlice& slice,
+                       SeqRange live,
+                       const std::vector<attention::CompressiveState>& before) {
+  keys_.resize(kBlockTokens * profile.key_dim);
+  values_.resize(kBlockTokens * profile.value_dim);
+  const size_t first = live.begin % kBlockTokens;
+  for (size_t bank = 0; bank < profile.bank_count(); ++bank) {
+    attention::ToFloat(profile.dtype,
+                       slice.block->keys(bank) + first * profile.key_bytes(),
+                       live.size() * profile.key_dim, keys_.data());
+    attention::ToFloat(
+        profile.dtype,
+        slice.block->values(bank) + first * profile.value_bytes(),
+        live.size() * profile.value_dim, values_.data());
+    if (features) {
+      attention::AbsorbFeatures(*features, keys_.data(), values_.data(),
+                                live.size(), performer_banks[bank]);
+    } else if (before.empty()) {
+      attention::Absorb(keys_.data(), values_.data(), live.size(), banks[bank]);
+    } else {
+      attention::AbsorbDelta(keys_.data(), values_.data(), live.size(),
+                             before[bank], banks[bank]);
+    }
+  }
+}
+
+void Fold::Read(size_t bank, const float* query, float* out) const {
+  if (features) {
+    attention::ReadFeatures(*features, performer_banks[bank], query,
+                            /*denominator_epsilon=*/0, out);
+  } else {
+    attention::Read(banks[bank], query, kDenominatorFloor, out);
+  }
+}
+
+uint64_t Fold::Version(const SeqSet& forgotten) const {
+  base::ByteWriter absorbed;
+  absorbed.Number(absorbed_seq);
+  forgotten.ForEachGap({0, absorbed_seq}, [&](SeqRange live) {
+    absorbed.Number(live.begin);
+    absorbed.Number(live.end);
+  });
+  const std::string bytes = absorbed.Take();
+  return std::max<uint64_t>(XXH3_64bits(bytes.data(), bytes.size()), 1);
+}
+
 std::string EncodeFoldLayer(const Profile& profile, const Fold& fold,
                             uint32_t layer) {
   base::ByteWriter out;
   out.Number(fold.absorbed_seq);
   for (uint32_t head = 0; head < profile.kv_heads; ++head) {
-    const attention::CompressiveState& state =
-        fold.banks[size_t{layer} * profile.kv_heads + head];
-    out.Number(state.token_count);
-    out.Raw(Bytes(state.matrix));
-    out.Raw(Bytes(state.normalizer));
+    const size_t bank = size_t{layer} * profile.kv_heads + head;
+    out.Number(fold.token_count(bank));
+    if (fold.features) {
+      const attention::PerformerState& state = fold.performer_banks[bank];
+      out.Number(state.stabilizer);
+      out.Raw(Bytes(state.value_sum));
+      out.Raw(Bytes(state.matrix));
+      out.Raw(Bytes(state.normalizer));
+    } else {
+      out.Raw(Bytes(fold.banks[bank].matrix));
+      out.Raw(Bytes(fold.banks[bank].normalizer));
+    }
   }
   return out.Take();
 }
@@ -79,15 +148,24 @@ bool DecodeFoldLayer(const Profile& profile, std::string_view payload,
   // Every layer of a checkpoint was written at the same seq.
   if (layer > 0 && absorbed_seq != fold.absorbed_seq) return false;
   fold.absorbed_seq = absorbed_seq;
-  for (uint32_t head = 0; head < profile.kv_heads; ++head) {
-    attention::CompressiveState& state =
-        fold.banks[size_t{layer} * profile.kv_heads + head];
-    state.token_count = in.Number<uint64_t>();
-    if (!ReadInto(in, state.matrix) || !ReadInto(in, state.normalizer)) {
-      return false;
+  bool sound = true;
+  for (uint32_t head = 0; sound && head < profile.kv_heads; ++head) {
+    const size_t bank = size_t{layer} * profile.kv_heads + head;
+    const auto token_count = in.Number<uint64_t>();
+    if (fold.features) {
+      attention::PerformerState& state = fold.performer_banks[bank];
+      state.token_count = token_count;
+      state.stabilizer = in.Number<float>();
+      sound = ReadInto(in, state.value_sum) && ReadInto(in, state.matrix) &&
+              ReadInto(in, state.normalizer);
+    } else {
+      attention::CompressiveState& state = fold.banks[bank];
+      state.token_count = token_count;
+      sound = ReadInto(in, state.matrix) && ReadInto(in, state.normalizer);
     }
   }
-  return in.done() && absorbed_seq % profile.compressive->segment_tokens == 0;
+  return sound && in.done() &&
+         absorbed_seq % profile.compressive->segment_tokens == 0;
 }
 
 void PutCheckpoint(uint64_t uid, const Profile& profile, const Fold& fold,

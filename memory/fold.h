@@ -4,11 +4,13 @@
 #define MNEME_MEMORY_FOLD_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "attention/compressive.h"
+#include "attention/performer.h"
 #include "memory/profile.h"
 #include "memory/rows.h"
 #include "memory/seq_set.h"
@@ -17,13 +19,17 @@
 namespace mneme::memory {
 
 // Segments between stored checkpoints: what opening has to replay at most, in
-// tokens. A checkpoint costs key_dim * (value_dim + 1) * 4 bytes a bank.
+// tokens. A checkpoint costs features * (value_dim + 1) * 4 bytes a bank.
 inline constexpr uint64_t kCheckpointTokens = 8192;
 
 // The state of every bank after absorbing the log below `absorbed_seq`.
 struct Fold {
   uint64_t absorbed_seq = 0;
-  std::vector<attention::CompressiveState> banks;  // Numbered as Profile says.
+  // Numbered as Profile says; one of the two, by the profile's features.
+  std::vector<attention::CompressiveState> banks;
+  std::vector<attention::PerformerState> performer_banks;
+  // Null with elu + 1; copies share it.
+  std::shared_ptr<const attention::PerformerFeatures> features;
 
   explicit Fold(const Profile& profile);
 
@@ -32,6 +38,26 @@ struct Fold {
   // REQUIRES: absorbed_seq and `end` are segment borders; the rows are filled.
   void AbsorbUpTo(const Profile& profile, const RowBlocks& rows,
                   const SeqSet& forgotten, uint64_t end);
+
+  uint64_t token_count(size_t bank) const {
+    return features ? performer_banks[bank].token_count
+                    : banks[bank].token_count;
+  }
+  // What a query, neither rotated nor scaled, reads out of a bank; zeros from
+  // an empty one. Shapes: query [key_dim]; out [value_dim].
+  void Read(size_t bank, const float* query, float* out) const;
+
+  // A function of what was absorbed, never 0: the same for every layer.
+  uint64_t Version(const SeqSet& forgotten) const;
+
+ private:
+  void AbsorbPiece(const Profile& profile, const BlockSlice& slice,
+                   SeqRange live,
+                   const std::vector<attention::CompressiveState>& before);
+
+  // Of one piece. Shapes: [kBlockTokens, key_dim] and [.., value_dim].
+  std::vector<float> keys_;
+  std::vector<float> values_;
 };
 
 // One layer of a fold as a record's payload, and back into `fold`.

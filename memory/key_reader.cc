@@ -1,75 +1,124 @@
 #include "memory/key_reader.h"
 
-#include "attention/dtype.h"
+#include <algorithm>
+
+#include "attention/normalize.h"
 
 namespace mneme::memory {
 
-KeyReader::KeyReader(const Profile& profile,
-                     const attention::PositionEncoder& encoder)
-    : profile_(profile),
-      encoder_(encoder),
-      keys_(kBlockTokens * profile.key_dim),
-      values_(kBlockTokens * profile.value_dim),
-      cos_(kBlockTokens * encoder.rotary_dim() / 2),
-      sin_(cos_.size()) {}
+KeyForm FormOf(const PositionRule& rule,
+               std::optional<attention::DType> dtype) {
+  return {.rotated = rule.policy == PositionPolicy::kAbsolute ||
+                     rule.policy == PositionPolicy::kClamp ||
+                     rule.policy == PositionPolicy::kCacheRank,
+          .rounded = dtype};
+}
 
-const float* KeyReader::Keys(const BlockSlice& slice, size_t bank,
-                             PositionPolicy policy) {
+KeyReader::KeyReader(const Profile& profile,
+                     const attention::PositionEncoder& encoder, KeyForm form)
+    : profile_(profile), encoder_(encoder), form_(form) {}
+
+const float* KeyReader::Keys(const BlockSlice& slice, size_t bank) {
+  keys_.resize(slice.count * profile_.key_dim);
   attention::ToFloat(
       profile_.dtype,
       slice.block->keys(bank) + slice.first * profile_.key_bytes(),
-      slice.count * profile_.key_dim, keys_.data());
-  if (policy != PositionPolicy::kAbsolute || encoder_.rotary_dim() == 0) {
-    return keys_.data();
-  }
-  if (angles_block_ != slice.block || angles_first_ != slice.first ||
-      angles_count_ < slice.count) {
-    encoder_.Angles(slice.block->positions().subspan(slice.first, slice.count),
-                    cos_.data(), sin_.data());
+      keys_.size(), keys_.data());
+  if (turns() &&
+      (angles_block_ != slice.block || angles_first_ != slice.first ||
+       angles_count_ < slice.count)) {
+    if (form_.ranks == nullptr) {
+      FormAngles(slice.block->positions().subspan(slice.first, slice.count));
+    } else {
+      angles_at_.resize(slice.count);
+      for (size_t i = 0; i < slice.count; ++i) {
+        angles_at_[i] = form_.ranks->OfSeq(slice.seq_first + i);
+      }
+      FormAngles(angles_at_);
+    }
     angles_block_ = slice.block;
     angles_first_ = slice.first;
     angles_count_ = slice.count;
   }
-  encoder_.Rotate(keys_.data(), slice.count, profile_.key_dim, cos_.data(),
-                  sin_.data());
+  Shape(slice.count);
+  return keys_.data();
+}
+
+const float* KeyReader::Keys(const RowBlocks& rows,
+                             std::span<const uint64_t> seqs, size_t bank) {
+  const size_t dim = profile_.key_dim;
+  keys_.resize(seqs.size() * dim);
+  angles_at_.resize(seqs.size());
+  for (size_t i = 0; i < seqs.size(); ++i) {
+    const RowBlock& block = *rows[seqs[i] / kBlockTokens];
+    const size_t row = seqs[i] % kBlockTokens;
+    attention::ToFloat(profile_.dtype,
+                       block.keys(bank) + row * profile_.key_bytes(), dim,
+                       keys_.data() + i * dim);
+    angles_at_[i] = form_.ranks == nullptr ? block.positions()[row]
+                                           : form_.ranks->OfSeq(seqs[i]);
+  }
+  if (turns()) {
+    FormAngles(angles_at_);
+    angles_block_ = nullptr;
+  }
+  Shape(seqs.size());
   return keys_.data();
 }
 
 const float* KeyReader::Values(const BlockSlice& slice, size_t bank) {
+  values_.resize(slice.count * profile_.value_dim);
   attention::ToFloat(
       profile_.dtype,
       slice.block->values(bank) + slice.first * profile_.value_bytes(),
-      slice.count * profile_.value_dim, values_.data());
+      values_.size(), values_.data());
+  Round(values_.data(), values_.size());
   return values_.data();
 }
 
-std::optional<attention::AlibiBias> BiasFor(const Profile& profile) {
-  if (profile.position.family != attention::PositionFamily::kAlibi) return {};
-  return attention::AlibiBias(profile.position.alibi,
-                              static_cast<int>(profile.query_heads));
+const float* KeyReader::Values(const RowBlocks& rows,
+                               std::span<const uint64_t> seqs, size_t bank) {
+  const size_t dim = profile_.value_dim;
+  values_.resize(seqs.size() * dim);
+  for (size_t i = 0; i < seqs.size(); ++i) {
+    attention::ToFloat(profile_.dtype,
+                       rows[seqs[i] / kBlockTokens]->values(bank) +
+                           seqs[i] % kBlockTokens * profile_.value_bytes(),
+                       dim, values_.data() + i * dim);
+  }
+  Round(values_.data(), values_.size());
+  return values_.data();
 }
 
-void PrepareQueries(const Profile& profile,
-                    const attention::PositionEncoder& encoder,
-                    PositionPolicy policy, int64_t distance,
-                    std::span<const int64_t> positions,
-                    std::vector<float>& queries) {
-  const double m = encoder.attention_factor();
-  const float scale = static_cast<float>(profile.logit_scale * m * m);
-  for (float& number : queries) number *= scale;
-  if (policy == PositionPolicy::kNone || encoder.rotary_dim() == 0) return;
-  std::vector<int64_t> angles_at(positions.begin(), positions.end());
-  if (policy == PositionPolicy::kConst) {
-    angles_at.assign(positions.size(), distance);
+void KeyReader::Round(float* numbers, size_t count) {
+  if (!form_.rounded || *form_.rounded == profile_.dtype) return;
+  rounded_.resize(count * attention::SizeOf(*form_.rounded));
+  attention::FromFloat(*form_.rounded, numbers, count, rounded_.data());
+  attention::ToFloat(*form_.rounded, rounded_.data(), count, numbers);
+}
+
+void KeyReader::Shape(size_t count) {
+  const size_t dim = profile_.key_dim;
+  Round(keys_.data(), count * dim);
+  if (profile_.normalization != Normalization::kNone) {
+    attention::NormalizeRows(keys_.data(), count, dim,
+                             profile_.normalization == Normalization::kL2
+                                 ? attention::NormGuard::kClampedNorm
+                                 : attention::NormGuard::kAddedSquares);
   }
-  std::vector<float> cos(positions.size() * encoder.rotary_dim() / 2);
-  std::vector<float> sin(cos.size());
-  encoder.Angles(angles_at, cos.data(), sin.data());
-  const size_t head_floats = positions.size() * profile.key_dim;
-  for (size_t head = 0; head < profile.query_heads; ++head) {
-    encoder.Rotate(queries.data() + head * head_floats, positions.size(),
-                   profile.key_dim, cos.data(), sin.data());
-  }
+  if (!turns()) return;
+  encoder_.Rotate(keys_.data(), count, dim, cos_.data(), sin_.data(),
+                  encoder_.has_magnitude() ? magnitudes_.data() : nullptr);
+}
+
+void KeyReader::FormAngles(std::span<const int64_t> positions) {
+  cos_.resize(positions.size() * encoder_.rotary_dim() / 2);
+  sin_.resize(cos_.size());
+  encoder_.Angles(positions, cos_.data(), sin_.data());
+  if (!encoder_.has_magnitude()) return;
+  magnitudes_.resize(cos_.size());
+  encoder_.Magnitudes(positions, form_.center, /*key_side=*/true,
+                      magnitudes_.data());
 }
 
 }  // namespace mneme::memory

@@ -1,13 +1,14 @@
 #include "memory/knn_search.h"
 
-#include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "absl/status/status.h"
-#include "attention/dtype.h"
-#include "attention/kernels.h"
 
 namespace mneme::memory {
 namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Above this many rows a bank, one scan for all of them costs less than a
 // search for each.
@@ -19,17 +20,12 @@ constexpr size_t kScanAbove = 5;
 
 class Searcher {
  public:
-  Searcher(const LogView& view, const attention::PositionEncoder& encoder,
-           PositionPolicy policy, size_t bank, size_t k,
-           const BankQueries& rows)
+  Searcher(const LogView& view, TierScorer& scorer, uint32_t kv_head, size_t k)
       : view_(view),
-        encoder_(encoder),
-        policy_(policy),
-        bank_(bank),
-        rows_(rows),
-        reader_(*view.profile, encoder),
-        best_(rows.row_count(), TopK(k)),
-        logits_(rows.row_count() * kBlockTokens) {}
+        scorer_(scorer),
+        kv_head_(kv_head),
+        best_(scorer.bank_rows(), TopK(k)),
+        logits_(scorer.bank_rows() * kBlockTokens) {}
 
   // False: cancelled.
   bool Scan(SeqRange range, const Cancelled& cancelled) {
@@ -46,13 +42,13 @@ class Searcher {
 
   // Cluster by cluster where the bounds leave out most, else by a scan.
   bool SearchSegment(const Segment& segment, const Cancelled& cancelled) {
-    const SegmentIndex& index = segment.banks[bank_];
+    const SegmentIndex& index = segment.banks[scorer_.BankOf(kv_head_)];
     const size_t dim = view_.profile->key_dim;
     std::vector<std::vector<std::pair<float, uint32_t>>> bounds(best_.size());
     size_t promising = 0;
     for (size_t row = 0; row < best_.size(); ++row) {
       if (cancelled()) return false;
-      bounds[row] = index.Bounds(rows_.queries + row * dim);
+      bounds[row] = index.Bounds(scorer_.Queries(kv_head_) + row * dim);
       for (const auto& [bound, cluster] : bounds[row]) {
         // An equal logit of an older token would still enter.
         if (bound < best_[row].threshold()) break;
@@ -64,10 +60,9 @@ class Searcher {
     }
     for (size_t row = 0; row < best_.size(); ++row) {
       if (cancelled()) return false;
-      const float* query = rows_.queries + row * dim;
       for (const auto& [bound, cluster] : bounds[row]) {
         if (bound < best_[row].threshold()) break;
-        ReadCluster(segment.range.begin, index.Members(cluster), query, row);
+        ReadCluster(segment.range.begin, index.Members(cluster), row);
       }
     }
     return true;
@@ -81,96 +76,84 @@ class Searcher {
   }
 
  private:
-  int64_t PositionOf(size_t row) const {
-    return rows_.positions[row % rows_.positions.size()];
-  }
-
   void ScanSlice(const BlockSlice& slice) {
-    const float* keys = reader_.Keys(slice, bank_, policy_);
-    attention::DotRows(rows_.queries, rows_.row_count(), keys, slice.count,
-                       view_.profile->key_dim, logits_.data());
-    for (size_t row = 0; row < rows_.row_count(); ++row) {
-      const size_t visible = VisibleCount(slice, PositionOf(row));
-      float* logits = logits_.data() + row * slice.count;
-      if (rows_.alibi != nullptr && policy_ == PositionPolicy::kAbsolute) {
-        rows_.alibi->AddTo(
-            static_cast<int>(rows_.head_first + row / rows_.positions.size()),
-            PositionOf(row),
-            slice.block->positions().subspan(slice.first, slice.count), logits);
-      }
-      for (size_t i = 0; i < visible; ++i) {
+    scorer_.Score(slice, kv_head_, logits_.data());
+    for (size_t row = 0; row < best_.size(); ++row) {
+      const float* const logits = logits_.data() + row * slice.count;
+      for (size_t i = 0; i < slice.count; ++i) {
+        if (logits[i] == -kInfinity) continue;
         best_[row].Offer(logits[i], slice.seq_first + i);
       }
     }
   }
 
   void ReadCluster(uint64_t seq_begin, std::span<const uint32_t> members,
-                   const float* query, size_t row) {
-    const Profile& profile = *view_.profile;
+                   size_t row) {
     seqs_.clear();
-    positions_.clear();
     for (const uint32_t member : members) {
       const uint64_t seq = seq_begin + member;
-      const RowBlock& block = *(*view_.rows)[seq / kBlockTokens];
-      const int64_t position = block.positions()[seq % kBlockTokens];
-      if (position > PositionOf(row) || view_.forgotten->Contains(seq)) {
+      const int64_t position =
+          (*view_.rows)[seq / kBlockTokens]->positions()[seq % kBlockTokens];
+      if (position > scorer_.PositionOf(row) ||
+          view_.forgotten->Contains(seq)) {
         continue;
       }
       seqs_.push_back(seq);
-      positions_.push_back(position);
     }
-    keys_.resize(seqs_.size() * profile.key_dim);
-    for (size_t i = 0; i < seqs_.size(); ++i) {
-      const RowBlock& block = *(*view_.rows)[seqs_[i] / kBlockTokens];
-      attention::ToFloat(
-          profile.dtype,
-          block.keys(bank_) + seqs_[i] % kBlockTokens * profile.key_bytes(),
-          profile.key_dim, keys_.data() + i * profile.key_dim);
-    }
-    if (policy_ == PositionPolicy::kAbsolute && encoder_.rotary_dim() > 0) {
-      cos_.resize(seqs_.size() * encoder_.rotary_dim() / 2);
-      sin_.resize(cos_.size());
-      encoder_.Angles(positions_, cos_.data(), sin_.data());
-      encoder_.Rotate(keys_.data(), seqs_.size(), profile.key_dim, cos_.data(),
-                      sin_.data());
-    }
+    if (seqs_.empty()) return;
     gathered_.resize(seqs_.size());
-    attention::DotRows(query, 1, keys_.data(), seqs_.size(), profile.key_dim,
-                       gathered_.data());
+    scorer_.ScoreTokens(seqs_, kv_head_, row, gathered_.data());
     for (size_t i = 0; i < seqs_.size(); ++i) {
       best_[row].Offer(gathered_[i], seqs_[i]);
     }
   }
 
   const LogView& view_;
-  const attention::PositionEncoder& encoder_;
-  const PositionPolicy policy_;
-  const size_t bank_;
-  const BankQueries rows_;
-  KeyReader reader_;
+  TierScorer& scorer_;
+  const uint32_t kv_head_;
   std::vector<TopK> best_;
   std::vector<float> logits_;
   // Of one cluster.
   std::vector<uint64_t> seqs_;
-  std::vector<int64_t> positions_;
-  std::vector<float> keys_, cos_, sin_, gathered_;
+  std::vector<float> gathered_;
 };
 
 }  // namespace
 
-size_t VisibleCount(const BlockSlice& slice, int64_t position) {
-  const auto positions =
-      slice.block->positions().subspan(slice.first, slice.count);
-  return std::upper_bound(positions.begin(), positions.end(), position) -
-         positions.begin();
+bool Indexable(const Profile& profile) {
+  const KnnTier& knn = *profile.knn;
+  if (knn.top_k == 0 || knn.chunk_tokens > 1 ||
+      knn.scope != SelectionScope::kQueryHead || profile.logit_softcap > 0) {
+    return false;
+  }
+  switch (knn.positions.policy) {
+    case PositionPolicy::kConst:
+    case PositionPolicy::kNone:
+    case PositionPolicy::kLocalOrigin:
+      return true;
+    case PositionPolicy::kClamp:      // Keys of two forms.
+    case PositionPolicy::kCacheRank:  // Ranks move with every append.
+      return false;
+    case PositionPolicy::kAbsolute:
+      break;
+  }
+  switch (profile.position.family) {
+    case attention::PositionFamily::kDynamicNtk:
+    case attention::PositionFamily::kLongRope:
+    case attention::PositionFamily::kXpos:
+    case attention::PositionFamily::kAlibi:
+    case attention::PositionFamily::kRelativeBias:
+      return false;
+    default:
+      return true;
+  }
 }
 
 absl::StatusOr<std::vector<std::vector<ScoredSeq>>> SearchTopK(
-    const LogView& view, const attention::PositionEncoder& encoder,
-    PositionPolicy policy, size_t bank, SeqRange range, size_t k,
-    const BankQueries& rows, const Cancelled& cancelled) {
-  Searcher searcher(view, encoder, policy, bank, k, rows);
-  const bool indexed = rows.row_count() <= kIndexedRowsMax;
+    const LogView& view, TierScorer& scorer, uint32_t kv_head, SeqRange range,
+    size_t k, const Cancelled& cancelled) {
+  Searcher searcher(view, scorer, kv_head, k);
+  const bool indexed = scorer.bank_rows() <= kIndexedRowsMax;
   uint64_t scanned = range.begin;
   bool going = true;
   // The hot run first: its best keys let sealed runs stop early.

@@ -1,23 +1,18 @@
 #include "memory/profile.h"
 
 #include <cmath>
-#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "base/bytes.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "memory/text/encoder.h"
-#include "memory/text/fusion.h"
 
 namespace mneme::memory {
 namespace {
 
-using attention::DType;
 using base::InvalidField;
 
-constexpr char kHashEncoder[] = "hash-words-ngrams-128";
 constexpr size_t kNameBytesMax = 63;
 
 absl::Status CheckRange(std::string_view field, uint64_t given, uint64_t least,
@@ -64,176 +59,260 @@ absl::Status CheckGeometry(const Profile& profile) {
         absl::StrCat(profile.bank_count(), " banks (layers * kv_heads)"),
         absl::StrCat("at most ", kBanksMax));
   }
+  return absl::OkStatus();
+}
+
+bool IsBias(attention::PositionFamily family) {
+  return family == attention::PositionFamily::kAlibi ||
+         family == attention::PositionFamily::kRelativeBias;
+}
+
+// The rule of one tier against the position encoding.
+absl::Status CheckPositions(const Profile& profile, std::string_view tier,
+                            const PositionRule& rule) {
+  const std::string field = absl::StrCat(std::string(tier), ".positions");
+  const bool has_distance = rule.policy == PositionPolicy::kConst ||
+                            rule.policy == PositionPolicy::kClamp;
+  const int64_t distance_max = has_distance ? kPositionMax : 0;
+  if (rule.distance < 0 || rule.distance > distance_max) {
+    return InvalidField(absl::StrCat("profile.", field, ".distance"),
+                        absl::StrCat(rule.distance),
+                        distance_max == 0
+                            ? std::string("nothing with this policy")
+                            : absl::StrCat("0 to ", distance_max));
+  }
+  const std::string policy = absl::StrCat("profile.", field, ".policy");
+  if (profile.position.family == attention::PositionFamily::kLearned &&
+      rule.policy != PositionPolicy::kAbsolute) {
+    return InvalidField(policy, "a policy that moves keys, with LEARNED",
+                        "ABSOLUTE: keys that carry learned positions stay "
+                        "where they were");
+  }
+  if (IsBias(profile.position.family) &&
+      (rule.policy == PositionPolicy::kConst ||
+       rule.policy == PositionPolicy::kLocalOrigin)) {
+    return InvalidField(
+        policy, "CONST or LOCAL_ORIGIN with a bias by distance",
+        "ABSOLUTE, CLAMP or CACHE_RANK, whose distances the bias punishes, or "
+        "NONE");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSink(const Profile& profile) {
+  if (!profile.sink) return absl::OkStatus();
+  RETURN_IF_ERROR(
+      CheckRange("sink.tokens", profile.sink->tokens, 0, kSinkTokensMax));
+  return CheckPositions(profile, "sink", profile.sink->positions);
+}
+
+// A cache is ranked as a whole, or not at all.
+absl::Status CheckRanks(const Profile& profile) {
+  const auto ranked = [](const auto& tier) {
+    return tier && tier->positions.policy == PositionPolicy::kCacheRank;
+  };
+  if (ranked(profile.knn)) {
+    return InvalidField("profile.knn.positions.policy", "CACHE_RANK",
+                        "another policy: ranks are of sink and window");
+  }
+  if (profile.sink && ranked(profile.sink) != ranked(profile.window)) {
+    return InvalidField("profile.sink.positions.policy",
+                        "CACHE_RANK for one of sink and window",
+                        "CACHE_RANK for both or neither");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckWindow(const Profile& profile) {
+  if (!profile.window) return absl::OkStatus();
+  const WindowTier& window = *profile.window;
+  RETURN_IF_ERROR(CheckPositions(profile, "window", window.positions));
+  if (window.commit == CommitPolicy::kSegment && !profile.compressive) {
+    return InvalidField("profile.window.commit",
+                        "SEGMENT without a compressive tier",
+                        "another policy, or a compressive tier that sets the "
+                        "segment");
+  }
+  const bool is_block = window.commit == CommitPolicy::kBlock;
+  RETURN_IF_ERROR(CheckRange("window.block_tokens", window.block_tokens,
+                             is_block ? 1 : 0, is_block ? kTierTokensMax : 0));
+  if (window.commit == CommitPolicy::kSegment) {
+    return CheckRange("window.tokens", window.tokens, 0, 0);
+  }
+  const bool may_be_empty = window.commit == CommitPolicy::kStep;
+  return CheckRange("window.tokens", window.tokens, may_be_empty ? 0 : 1,
+                    kTierTokensMax);
+}
+
+// Of the heads of every layer, of the heads of one, or, where `one` may stand
+// for all, a single number.
+absl::Status CheckPerHead(const Profile& profile, std::string_view field,
+                          const std::vector<float>& numbers) {
+  const size_t heads = profile.query_heads;
+  if (numbers.size() != 1 && numbers.size() != heads &&
+      numbers.size() != heads * profile.layers) {
+    return InvalidField(
+        absl::StrCat("profile.", std::string(field)),
+        absl::StrCat(numbers.size(), " numbers"),
+        absl::StrCat("1, ", heads, " (query heads) or ", heads * profile.layers,
+                     " (layers * query heads)"));
+  }
+  for (const float number : numbers) {
+    if (!std::isfinite(number)) {
+      return InvalidField(absl::StrCat("profile.", std::string(field)),
+                          absl::StrCat(number), "finite numbers");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckChunks(const Profile& profile) {
+  const KnnTier& knn = *profile.knn;
+  RETURN_IF_ERROR(
+      CheckRange("knn.chunk_tokens", knn.chunk_tokens, 1, kChunkTokensMax));
+  if (knn.top_k % knn.chunk_tokens != 0) {
+    return InvalidField("profile.knn.top_k", absl::StrCat(knn.top_k),
+                        absl::StrCat("a multiple of chunk_tokens, which is ",
+                                     knn.chunk_tokens));
+  }
+  if (knn.chunk_score != ChunkScore::kLandmark) return absl::OkStatus();
+  if (knn.chunk_tokens == 1) {
+    return InvalidField("profile.knn.chunk_score", "LANDMARK of single tokens",
+                        "chunk_tokens of at least 2");
+  }
+  if (!profile.window || profile.window->commit != CommitPolicy::kBlock ||
+      profile.window->block_tokens % knn.chunk_tokens != 0) {
+    return InvalidField("profile.knn.chunk_score", "LANDMARK",
+                        absl::StrCat("a window that commits by BLOCK, with "
+                                     "block_tokens a multiple of ",
+                                     knn.chunk_tokens));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckKnn(const Profile& profile) {
+  if (!profile.knn) return absl::OkStatus();
+  const KnnTier& knn = *profile.knn;
+  RETURN_IF_ERROR(CheckPositions(profile, "knn", knn.positions));
+  RETURN_IF_ERROR(CheckRange("knn.top_k", knn.top_k, 0, kTopKMax));
+  RETURN_IF_ERROR(CheckChunks(profile));
+  if (knn.dtype &&
+      attention::SizeOf(*knn.dtype) > attention::SizeOf(profile.dtype)) {
+    return InvalidField("profile.knn.data_type",
+                        "a wider type than the profile's data_type",
+                        "one that rounds it, or nothing");
+  }
+  if (knn.gate_logits.empty()) {
+    if (knn.empty_memory == attention::EmptyMemory::kBypass) {
+      return absl::OkStatus();
+    }
+    return InvalidField("profile.knn.empty_memory", "STRICT without a gate",
+                        "gate_logits, or nothing");
+  }
+  return CheckPerHead(profile, "knn.gate_logits", knn.gate_logits);
+}
+
+absl::Status CheckCompressive(const Profile& profile) {
+  if (!profile.compressive) return absl::OkStatus();
+  const CompressiveTier& tier = *profile.compressive;
+  RETURN_IF_ERROR(CheckRange("compressive.segment_tokens", tier.segment_tokens,
+                             1, kTierTokensMax));
+  if (tier.performer) {
+    RETURN_IF_ERROR(CheckRange("compressive.performer.count",
+                               tier.performer->count, 1, kFeaturesMax));
+    if (tier.update == UpdateRule::kDelta) {
+      return InvalidField("profile.compressive.update", "DELTA with performer",
+                          "LINEAR, or elu + 1 features");
+    }
+  }
+  const size_t state_bytes = profile.bank_count() * profile.feature_count() *
+                             (profile.value_dim + size_t{1}) * sizeof(float);
+  if (state_bytes > kStateBytesMax) {
+    return InvalidField(
+        "profile.compressive", absl::StrCat(state_bytes, " bytes of state"),
+        absl::StrCat("layers * kv_heads * features * (value_dim + 1) * 4 of at "
+                     "most ",
+                     kStateBytesMax, ", with key_dim features of elu + 1"));
+  }
+  return CheckPerHead(profile, "compressive.gate_logits", tier.gate_logits);
+}
+
+absl::Status CheckLogits(const Profile& profile) {
   if (!(profile.logit_scale > 0 && profile.logit_scale <= kLogitScaleMax)) {
     return InvalidField("profile.logit_scale",
                         absl::StrCat(profile.logit_scale),
                         absl::StrCat("above 0, at most ", kLogitScaleMax));
   }
-  return CheckRange("sink_tokens", profile.sink_tokens, 0, kSinkTokensMax);
-}
-
-absl::Status CheckWindow(const Profile& profile) {
-  if (!profile.window) return absl::OkStatus();
-  if (profile.window->policy == WindowPolicy::kSliding) {
-    return CheckRange("window.tokens", profile.window->tokens, 1,
-                      kTierTokensMax);
+  if (!profile.head_scales.empty()) {
+    RETURN_IF_ERROR(CheckPerHead(profile, "head_scales", profile.head_scales));
+    for (const float scale : profile.head_scales) {
+      if (!(scale > 0 && scale <= kLogitScaleMax)) {
+        return InvalidField("profile.head_scales", absl::StrCat(scale),
+                            absl::StrCat("above 0, at most ", kLogitScaleMax));
+      }
+    }
   }
-  if (!profile.compressive) {
-    return InvalidField("profile.window.policy",
-                        "SEGMENT without a compressive tier",
-                        "SLIDING, or a compressive tier that sets the segment");
-  }
-  return CheckRange("window.tokens", profile.window->tokens, 0, 0);
-}
-
-absl::Status CheckKnn(const Profile& profile) {
-  if (!profile.knn) return absl::OkStatus();
-  if (profile.position.family == attention::PositionFamily::kAlibi &&
-      profile.knn->policy == PositionPolicy::kConst) {
-    return InvalidField("profile.knn.policy", "CONST with ALIBI",
-                        "ABSOLUTE, whose distances ALiBi punishes, or NONE");
-  }
-  RETURN_IF_ERROR(CheckRange("knn.top_k", profile.knn->top_k, 0, kTopKMax));
-  const int64_t distance_max =
-      profile.knn->policy == PositionPolicy::kConst ? kPositionMax : 0;
-  if (profile.knn->distance < 0 || profile.knn->distance > distance_max) {
+  if (!(profile.logit_softcap >= 0 &&
+        profile.logit_softcap <= kLogitScaleMax)) {
     return InvalidField(
-        "profile.knn.distance", absl::StrCat(profile.knn->distance),
-        distance_max == 0 ? std::string("nothing with this policy")
-                          : absl::StrCat("0 to ", distance_max));
+        "profile.logit_softcap", absl::StrCat(profile.logit_softcap),
+        absl::StrCat("above 0, at most ", kLogitScaleMax, ", or nothing"));
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckCompressive(const Profile& profile) {
-  if (!profile.compressive) return absl::OkStatus();
-  RETURN_IF_ERROR(CheckRange("compressive.segment_tokens",
-                             profile.compressive->segment_tokens, 1,
-                             kTierTokensMax));
-  const size_t state_bytes = profile.bank_count() * profile.key_dim *
-                             (profile.value_dim + size_t{1}) * sizeof(float);
-  if (state_bytes > kStateBytesMax) {
-    return InvalidField(
-        "profile.compressive", absl::StrCat(state_bytes, " bytes of state"),
-        absl::StrCat("layers * kv_heads * key_dim * (value_dim + 1) * 4 of at "
-                     "most ",
-                     kStateBytesMax));
+absl::Status CheckPosition(Profile& profile) {
+  attention::PositionConfig& position = profile.position;
+  if (position.rotary_dim == 0) {
+    position.rotary_dim = static_cast<int>(profile.key_dim);
   }
-  const size_t gates = profile.compressive->gate_logits.size();
-  const size_t heads = profile.query_heads;
-  if (gates != 1 && gates != heads && gates != heads * profile.layers) {
-    return InvalidField(
-        "profile.compressive.gate_logits", absl::StrCat(gates, " numbers"),
-        absl::StrCat("1, ", heads, " (query heads) or ", heads * profile.layers,
-                     " (layers * query heads)"));
-  }
-  for (const float gate : profile.compressive->gate_logits) {
-    if (!std::isfinite(gate)) {
-      return InvalidField("profile.compressive.gate_logits", absl::StrCat(gate),
-                          "finite numbers");
-    }
+  const absl::Status valid =
+      attention::Validate(position, static_cast<int>(profile.key_dim));
+  if (!valid.ok()) return base::Annotate(valid, "profile");
+  const size_t biases = position.relative_bias.biases.size();
+  if (position.family == attention::PositionFamily::kRelativeBias &&
+      biases % profile.query_heads != 0) {
+    return InvalidField("profile.position.relative_bias.biases",
+                        absl::StrCat(biases, " numbers"),
+                        absl::StrCat("[query_heads, distances] with ",
+                                     profile.query_heads, " query heads"));
   }
   return absl::OkStatus();
 }
 
-// The parameters of the families beside YaRN, in their order.
-void EncodeParameters(const attention::PositionConfig& position,
-                      base::ByteWriter& out) {
-  const auto optional = [&](const auto& number) {
-    out.Number(static_cast<uint8_t>(number.has_value()));
-    out.Number(number.value_or(0));
-  };
-  const auto list = [&](const std::vector<double>& numbers) {
-    out.Number(static_cast<uint32_t>(numbers.size()));
-    for (const double number : numbers) out.Number(number);
-  };
-  out.Number(position.linear.factor);
-  out.Number(position.ntk_aware.alpha);
-  out.Number(position.ntk_by_parts.factor);
-  out.Number(position.ntk_by_parts.original_length);
-  out.Number(position.dynamic_ntk.factor);
-  out.Number(position.dynamic_ntk.max_position);
-  list(position.long_rope.short_factors);
-  list(position.long_rope.long_factors);
-  out.Number(position.long_rope.original_length);
-  out.Number(position.long_rope.max_position);
-  optional(position.long_rope.attention_factor);
-  out.Number(position.llama3.factor);
-  out.Number(position.llama3.original_length);
-  out.Number(position.llama3.low_freq_factor);
-  out.Number(position.llama3.high_freq_factor);
-  out.Number(position.alibi.bias_max);
-  optional(position.alibi.clip_distance);
-}
-
-void DecodeParameters(attention::PositionConfig& position,
-                      base::ByteReader& in) {
-  const auto optional = [&]<typename T>(std::optional<T>& number) {
-    const auto there = in.Number<uint8_t>();
-    const T value = in.Number<T>();
-    if (there != 0) number = value;
-  };
-  const auto list = [&](std::vector<double>& numbers) {
-    const auto count = in.Number<uint32_t>();
-    for (uint32_t i = 0; i < count && in.ok(); ++i) {
-      numbers.push_back(in.Number<double>());
-    }
-  };
-  position.linear.factor = in.Number<double>();
-  position.ntk_aware.alpha = in.Number<double>();
-  position.ntk_by_parts.factor = in.Number<double>();
-  position.ntk_by_parts.original_length = in.Number<int64_t>();
-  position.dynamic_ntk.factor = in.Number<double>();
-  position.dynamic_ntk.max_position = in.Number<int64_t>();
-  list(position.long_rope.short_factors);
-  list(position.long_rope.long_factors);
-  position.long_rope.original_length = in.Number<int64_t>();
-  position.long_rope.max_position = in.Number<int64_t>();
-  optional(position.long_rope.attention_factor);
-  position.llama3.factor = in.Number<double>();
-  position.llama3.original_length = in.Number<int64_t>();
-  position.llama3.low_freq_factor = in.Number<double>();
-  position.llama3.high_freq_factor = in.Number<double>();
-  position.alibi.bias_max = in.Number<double>();
-  optional(position.alibi.clip_distance);
-}
-
-Profile TextProfile() {
-  Profile profile;
-  profile.name = "text";
-  profile.layers = 1;
-  profile.query_heads = HashEncoder::kHeads;
-  profile.kv_heads = HashEncoder::kHeads;
-  profile.key_dim = HashEncoder::kDim;
-  profile.value_dim = HashEncoder::kDim;
-  profile.dtype = DType::kF16;
-  // Keys have length 1, so a logit is this temperature times a cosine: an
-  // identical sentence outweighs an unrelated one by a factor of e^16.
-  profile.logit_scale = kSemanticScale;
-  // About one screen of conversation.
-  profile.window = WindowTier{.tokens = 64, .policy = WindowPolicy::kSliding};
-  profile.knn =
-      KnnTier{.top_k = 1024, .policy = PositionPolicy::kNone, .distance = 0};
-  // The gist of everything gets a tenth of the attention: g = sigmoid(-2.2).
-  profile.compressive =
-      CompressiveTier{.segment_tokens = 64,
-                      .gate_logits = {-2.2F},
-                      .empty_memory = attention::EmptyMemory::kBypass};
-  profile.text_encoder = kHashEncoder;
-  return profile;
+absl::Status CheckTextEncoder(const Profile& profile) {
+  if (profile.text_encoder.empty()) return absl::OkStatus();
+  if (profile.text_encoder != HashEncoder::kName) {
+    return InvalidField(
+        "profile.text_encoder", base::Quoted(profile.text_encoder),
+        absl::StrCat("absent or ", base::Quoted(HashEncoder::kName)));
+  }
+  if (profile.layers != 1 || profile.kv_heads != HashEncoder::kHeads ||
+      profile.query_heads != HashEncoder::kHeads ||
+      profile.key_dim != HashEncoder::kDim ||
+      profile.value_dim != HashEncoder::kDim) {
+    return InvalidField(
+        "profile",
+        absl::StrFormat("layers %d, query_heads %d, kv_heads %d, dims %d/%d",
+                        profile.layers, profile.query_heads, profile.kv_heads,
+                        profile.key_dim, profile.value_dim),
+        absl::StrFormat("the encoder's geometry: layers 1, query_heads %d, "
+                        "kv_heads %d, dims %d/%d",
+                        HashEncoder::kHeads, HashEncoder::kHeads,
+                        HashEncoder::kDim, HashEncoder::kDim));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-float Profile::Gate(uint32_t layer, uint32_t query_head) const {
-  const std::vector<float>& logits = compressive->gate_logits;
-  size_t index = 0;
-  if (logits.size() > query_heads) {
-    index = size_t{layer} * query_heads + query_head;
-  } else if (logits.size() > 1) {
-    index = query_head;
-  }
-  return 1.0F / (1.0F + std::exp(-logits[index]));
+float Profile::OfHead(const std::vector<float>& per_head, uint32_t layer,
+                      uint32_t query_head) const {
+  if (per_head.size() == 1) return per_head[0];
+  // A model of one layer has as many numbers either way.
+  const size_t first =
+      per_head.size() > query_heads ? size_t{layer} * query_heads : 0;
+  return per_head[first + query_head];
 }
 
 absl::StatusOr<Profile> Complete(Profile profile) {
@@ -245,172 +324,25 @@ absl::StatusOr<Profile> Complete(Profile profile) {
   if (profile.logit_scale == 0 && profile.key_dim > 0) {
     profile.logit_scale = 1 / std::sqrt(static_cast<double>(profile.key_dim));
   }
+  if (profile.sink && profile.sink->tokens == 0) profile.sink.reset();
+  if (profile.knn && profile.knn->chunk_tokens == 0) {
+    profile.knn->chunk_tokens = 1;
+  }
   RETURN_IF_ERROR(CheckName(profile.name));
   RETURN_IF_ERROR(CheckGeometry(profile));
-  if (profile.position.rotary_dim == 0) {
-    profile.position.rotary_dim = static_cast<int>(profile.key_dim);
-  }
-  const absl::Status position =
-      attention::Validate(profile.position, static_cast<int>(profile.key_dim));
-  if (!position.ok()) return base::Annotate(position, "profile");
+  RETURN_IF_ERROR(CheckLogits(profile));
+  RETURN_IF_ERROR(CheckPosition(profile));
+  RETURN_IF_ERROR(CheckSink(profile));
   RETURN_IF_ERROR(CheckWindow(profile));
   RETURN_IF_ERROR(CheckKnn(profile));
+  RETURN_IF_ERROR(CheckRanks(profile));
   RETURN_IF_ERROR(CheckCompressive(profile));
   if (!profile.window && !profile.knn && !profile.compressive) {
     return InvalidField("profile", "no tier",
                         "at least one of window, knn and compressive");
   }
-  if (!profile.text_encoder.empty()) {
-    const Profile text = TextProfile();
-    if (profile.text_encoder != text.text_encoder) {
-      return InvalidField("profile.text_encoder",
-                          base::Quoted(profile.text_encoder),
-                          absl::StrCat("absent or \"", kHashEncoder, "\""));
-    }
-    if (profile.layers != 1 || profile.kv_heads != text.kv_heads ||
-        profile.query_heads != text.query_heads ||
-        profile.key_dim != text.key_dim ||
-        profile.value_dim != text.value_dim) {
-      return InvalidField(
-          "profile",
-          absl::StrFormat("layers %d, query_heads %d, kv_heads %d, dims %d/%d",
-                          profile.layers, profile.query_heads, profile.kv_heads,
-                          profile.key_dim, profile.value_dim),
-          "the encoder's geometry: layers 1, query_heads 2, kv_heads 2, dims "
-          "128/128");
-    }
-  }
+  RETURN_IF_ERROR(CheckTextEncoder(profile));
   return profile;
-}
-
-absl::StatusOr<Profile> ProfileByName(std::string_view name) {
-  if (name == "text") return Complete(TextProfile());
-  return base::Error(absl::StatusCode::kNotFound,
-                     absl::StrCat("profile_name: no profile ",
-                                  base::Quoted(name), "; known: text"),
-                     {.reason = "PROFILE_NOT_FOUND", .field = "profile_name"});
-}
-
-std::string EncodeProfile(const Profile& profile) {
-  base::ByteWriter out;
-  out.Text(profile.name);
-  out.Number(profile.layers);
-  out.Number(profile.query_heads);
-  out.Number(profile.kv_heads);
-  out.Number(profile.key_dim);
-  out.Number(profile.value_dim);
-  out.Number(static_cast<uint8_t>(profile.dtype));
-  out.Number(profile.logit_scale);
-  out.Number(static_cast<uint8_t>(profile.position.family));
-  out.Number(static_cast<uint8_t>(profile.position.layout));
-  out.Number(profile.position.theta);
-  out.Number(static_cast<int32_t>(profile.position.rotary_dim));
-  const attention::YarnConfig& yarn = profile.position.yarn;
-  out.Number(yarn.factor);
-  out.Number(yarn.original_length);
-  out.Number(yarn.beta_fast);
-  out.Number(yarn.beta_slow);
-  out.Number(static_cast<uint8_t>(yarn.attention_factor.has_value()));
-  out.Number(yarn.attention_factor.value_or(0));
-  out.Number(yarn.attn_factor);
-  out.Number(yarn.extrapolation_factor);
-  EncodeParameters(profile.position, out);
-  out.Number(profile.sink_tokens);
-  out.Number(static_cast<uint8_t>(profile.window.has_value()));
-  if (profile.window) {
-    out.Number(profile.window->tokens);
-    out.Number(static_cast<uint8_t>(profile.window->policy));
-  }
-  out.Number(static_cast<uint8_t>(profile.knn.has_value()));
-  if (profile.knn) {
-    out.Number(profile.knn->top_k);
-    out.Number(static_cast<uint8_t>(profile.knn->policy));
-    out.Number(profile.knn->distance);
-  }
-  out.Number(static_cast<uint8_t>(profile.compressive.has_value()));
-  if (profile.compressive) {
-    out.Number(profile.compressive->segment_tokens);
-    out.Number(static_cast<uint8_t>(profile.compressive->empty_memory));
-    out.Number(static_cast<uint32_t>(profile.compressive->gate_logits.size()));
-    for (const float gate : profile.compressive->gate_logits) out.Number(gate);
-  }
-  out.Text(profile.text_encoder);
-  return out.Take();
-}
-
-absl::StatusOr<Profile> DecodeProfile(std::string_view bytes) {
-  base::ByteReader in(bytes);
-  Profile profile;
-  profile.name = in.Text();
-  profile.layers = in.Number<uint32_t>();
-  profile.query_heads = in.Number<uint32_t>();
-  profile.kv_heads = in.Number<uint32_t>();
-  profile.key_dim = in.Number<uint32_t>();
-  profile.value_dim = in.Number<uint32_t>();
-  const auto dtype = in.Number<uint8_t>();
-  profile.logit_scale = in.Number<double>();
-  const auto family = in.Number<uint8_t>();
-  const auto layout = in.Number<uint8_t>();
-  profile.position.theta = in.Number<double>();
-  profile.position.rotary_dim = in.Number<int32_t>();
-  attention::YarnConfig& yarn = profile.position.yarn;
-  yarn.factor = in.Number<double>();
-  yarn.original_length = in.Number<int64_t>();
-  yarn.beta_fast = in.Number<double>();
-  yarn.beta_slow = in.Number<double>();
-  const auto has_attention_factor = in.Number<uint8_t>();
-  const auto attention_factor = in.Number<double>();
-  if (has_attention_factor != 0) yarn.attention_factor = attention_factor;
-  yarn.attn_factor = in.Number<double>();
-  yarn.extrapolation_factor = in.Number<double>();
-  DecodeParameters(profile.position, in);
-  profile.sink_tokens = in.Number<uint32_t>();
-  uint8_t window_policy = 0;
-  uint8_t knn_policy = 0;
-  uint8_t empty_memory = 0;
-  if (in.Number<uint8_t>() != 0) {
-    profile.window.emplace();
-    profile.window->tokens = in.Number<uint32_t>();
-    window_policy = in.Number<uint8_t>();
-    profile.window->policy = static_cast<WindowPolicy>(window_policy);
-  }
-  if (in.Number<uint8_t>() != 0) {
-    profile.knn.emplace();
-    profile.knn->top_k = in.Number<uint32_t>();
-    knn_policy = in.Number<uint8_t>();
-    profile.knn->policy = static_cast<PositionPolicy>(knn_policy);
-    profile.knn->distance = in.Number<int64_t>();
-  }
-  if (in.Number<uint8_t>() != 0) {
-    profile.compressive.emplace();
-    profile.compressive->segment_tokens = in.Number<uint32_t>();
-    empty_memory = in.Number<uint8_t>();
-    profile.compressive->empty_memory =
-        static_cast<attention::EmptyMemory>(empty_memory);
-    const auto gates = in.Number<uint32_t>();
-    for (uint32_t i = 0; i < gates && in.ok(); ++i) {
-      profile.compressive->gate_logits.push_back(in.Number<float>());
-    }
-  }
-  profile.text_encoder = in.Text();
-  const bool enums_sound =
-      dtype <= 2 &&
-      family <= static_cast<uint8_t>(attention::PositionFamily::kAlibi) &&
-      layout <= 1 && window_policy <= 1 && knn_policy <= 2 && empty_memory <= 1;
-  if (!in.done() || !enums_sound) {
-    return absl::DataLossError("a profile record is malformed");
-  }
-  profile.dtype = static_cast<DType>(dtype);
-  profile.position.family = static_cast<attention::PositionFamily>(family);
-  profile.position.layout = static_cast<attention::RotaryLayout>(layout);
-  // A record that passed its checksum holds what Complete once returned; what
-  // does not pass again was not written by us.
-  absl::StatusOr<Profile> checked = Complete(profile);
-  if (!checked.ok()) {
-    return absl::DataLossError(absl::StrCat("a profile record is not sound: ",
-                                            checked.status().message()));
-  }
-  return checked;
 }
 
 }  // namespace mneme::memory

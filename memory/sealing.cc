@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "memory/key_reader.h"
+#include "memory/knn_search.h"
 #include "memory/records.h"
 
 namespace mneme::memory {
@@ -60,28 +61,11 @@ class SegmentLoader {
   SegmentList segments_;
 };
 
-// Bounds hold for keys that are rotated once and for all. Frequencies that
-// follow the length, and biases that follow the distance, move with every
-// append.
-bool Indexable(const Profile& profile) {
-  if (profile.knn->policy != PositionPolicy::kAbsolute) return true;
-  switch (profile.position.family) {
-    case attention::PositionFamily::kDynamicNtk:
-    case attention::PositionFamily::kLongRope:
-    case attention::PositionFamily::kAlibi:
-      return false;
-    default:
-      return true;
-  }
-}
-
 }  // namespace
 
 std::optional<SeqRange> NextRun(const LogView& view) {
   const Profile& profile = *view.profile;
-  if (!profile.knn || profile.knn->top_k == 0 || !Indexable(profile)) {
-    return std::nullopt;
-  }
+  if (!profile.knn || !Indexable(profile)) return std::nullopt;
   const SeqRange knn = view.ranges().knn;
   uint64_t begin = (knn.begin + kSealTokens - 1) / kSealTokens * kSealTokens;
   for (const auto& segment : *view.segments) {
@@ -97,12 +81,13 @@ absl::StatusOr<std::shared_ptr<const Segment>> BuildSegment(
   const Profile& profile = *view.profile;
   auto segment = std::make_shared<Segment>();
   segment->range = run;
-  KeyReader reader(profile, positions);
+  KeyReader reader(profile, positions,
+                   FormOf(profile.knn->positions, profile.knn->dtype));
   std::vector<float> keys(run.size() * profile.key_dim);
   for (size_t bank = 0; bank < profile.bank_count(); ++bank) {
     if (cancelled()) return absl::CancelledError("sealing was stopped");
     ForEachSlice(*view.rows, run, [&](const BlockSlice& slice) {
-      const float* rows = reader.Keys(slice, bank, profile.knn->policy);
+      const float* rows = reader.Keys(slice, bank);
       std::copy(rows, rows + slice.count * profile.key_dim,
                 keys.data() + (slice.seq_first - run.begin) * profile.key_dim);
       return true;

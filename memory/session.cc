@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -12,7 +11,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "attention/position.h"
-#include "base/bytes.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mutex.h"
@@ -21,8 +19,10 @@
 #include "memory/context.h"
 #include "memory/entries.h"
 #include "memory/fold.h"
+#include "memory/head.h"
 #include "memory/intake.h"
 #include "memory/log.h"
+#include "memory/readout.h"
 #include "memory/recall.h"
 #include "memory/records.h"
 #include "memory/requests.h"
@@ -48,57 +48,6 @@ absl::Status Refused(std::string_view reason, std::string_view message,
       {.reason = std::string(reason), .metadata = std::move(facts)});
 }
 
-// Where a session's log ends; one record, rewritten by every mutation.
-struct Head {
-  uint64_t seq_next = 0;
-  int64_t position_next = 0;
-  uint64_t entry_next = 1;
-  int64_t update_time_us = 0;
-  uint64_t tokens = 0;   // Appended and not forgotten.
-  uint64_t entries = 0;  // Likewise.
-};
-
-std::string EncodeHead(const Head& head) {
-  base::ByteWriter out;
-  out.Number(head.seq_next);
-  out.Number(head.position_next);
-  out.Number(head.entry_next);
-  out.Number(head.update_time_us);
-  out.Number(head.tokens);
-  out.Number(head.entries);
-  return out.Take();
-}
-
-bool DecodeHead(std::string_view payload, Head& head) {
-  base::ByteReader in(payload);
-  head.seq_next = in.Number<uint64_t>();
-  head.position_next = in.Number<int64_t>();
-  head.entry_next = in.Number<uint64_t>();
-  head.update_time_us = in.Number<int64_t>();
-  head.tokens = in.Number<uint64_t>();
-  head.entries = in.Number<uint64_t>();
-  return in.done();
-}
-
-// A session that nothing was ever appended to has no head record.
-absl::StatusOr<Head> ReadHead(const Store& store,
-                              const Session::Header& header) {
-  Head head;
-  const std::string key = HeadKey(header.uid);
-  const absl::StatusOr<std::string> record = store.Read(key);
-  if (absl::IsNotFound(record.status())) {
-    head.update_time_us = header.create_time_us;
-    return head;
-  }
-  RETURN_IF_ERROR(record.status());
-  ASSIGN_OR_RETURN(const std::string_view payload,
-                   OpenRecord(RecordKind::kHead, key, *record));
-  if (!DecodeHead(payload, head)) {
-    return MalformedRecord(RecordKind::kHead, key);
-  }
-  return head;
-}
-
 SessionInfo InfoOf(const Head& head, const Session::Header& header) {
   return {.seq_next = head.seq_next,
           .position_next = head.position_next,
@@ -106,6 +55,10 @@ SessionInfo InfoOf(const Head& head, const Session::Header& header) {
           .entries = head.entries,
           .create_time_us = header.create_time_us,
           .update_time_us = head.update_time_us};
+}
+
+uint64_t LiveIn(const LogView& view, SeqRange range) {
+  return range.size() - view.forgotten->CountIn(range);
 }
 
 SeqRange RangeOf(const Entry& entry) {
@@ -127,7 +80,8 @@ class Session::Impl {
 
   absl::Status Load() {
     base::MutexLock lock(&writer_);
-    ASSIGN_OR_RETURN(head_, ReadHead(*store_, header_));
+    ASSIGN_OR_RETURN(head_,
+                     ReadHead(*store_, header_.uid, header_.create_time_us));
     RETURN_IF_ERROR(log_.Load(*store_, head_.seq_next));
     auto forgotten = std::make_shared<SeqSet>();
     RETURN_IF_ERROR(LoadForgotten(*store_, header_.uid, *forgotten));
@@ -136,16 +90,15 @@ class Session::Impl {
     view->rows = log_.rows();
     view->seq_next = head_.seq_next;
     view->position_next = head_.position_next;
+    view->committed_seq = head_.committed_seq;
     view->segments = std::make_shared<SegmentList>(
         LoadSegments(*store_, header_.uid, header_.profile, head_.seq_next));
-    if (header_.profile.compressive) {
-      view->fold = ReplayFold(*forgotten, view->checkpoint_seq);
-    }
+    view->forgotten = std::move(forgotten);
+    if (header_.profile.compressive) ReplayFold(*view);
     if (takes_text()) {
       RETURN_IF_ERROR(LoadEntries(*store_, header_.uid, head_.seq_next, text_));
       view->text = text_.View();
     }
-    view->forgotten = std::move(forgotten);
     Publish(std::move(view));
     DropOldRequests();
     return absl::OkStatus();
@@ -287,9 +240,8 @@ class Session::Impl {
     RETURN_IF_ERROR(requests_.DropEntries(NumbersOf(gone), batch));
     if (before->fold) {
       auto fold = std::make_shared<Fold>(header_.profile);
-      fold->AbsorbUpTo(
-          header_.profile, *view->rows, *view->forgotten,
-          AbsorbedEnd(header_.profile, view->seq_next, *view->forgotten));
+      fold->AbsorbUpTo(header_.profile, *view->rows, *view->forgotten,
+                       AbsorbedEnd(header_.profile, view->ranges()));
       PutCheckpoint(header_.uid, header_.profile, *fold, batch);
       view->checkpoint_seq = fold->absorbed_seq;
       view->fold = std::move(fold);
@@ -298,7 +250,7 @@ class Session::Impl {
     head.update_time_us = MicrosNow(*clock_);
     head.tokens -= result.tokens;
     head.entries -= result.entries;
-    PutHead(head, batch);
+    PutHead(header_.uid, head, batch);
     view->text = kept.View();
     RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
     head_ = head;
@@ -309,38 +261,52 @@ class Session::Impl {
     return result;
   }
 
-  absl::StatusOr<CompressiveRead> CompressiveState(uint32_t layer) const {
+  absl::StatusOr<CommitResult> CommitWindow(uint64_t keep_tokens) {
     const Profile& profile = header_.profile;
-    if (!profile.compressive) {
+    if (!profile.window || profile.window->commit == CommitPolicy::kSegment) {
+      return Refused("WINDOW_NOT_COMMITTABLE",
+                     profile.window ? "the session's window commits whole "
+                                      "segments of compressive memory, and "
+                                      "cannot be committed by hand"
+                                    : "the session's profile has no window");
+    }
+    base::MutexLock lock(&writer_);
+    RETURN_IF_ERROR(CheckOpen());
+    const std::shared_ptr<const LogView> before = View();
+    auto view = std::make_shared<LogView>(*before);
+    view->committed_seq =
+        std::max(before->ranges().window.begin,
+                 before->forgotten->BeginOfLast(keep_tokens, before->seq_next));
+    CommitResult result;
+    result.committed_tokens = LiveIn(*before, before->ranges().window) -
+                              LiveIn(*view, view->ranges().window);
+    if (result.committed_tokens > 0) {
+      WriteBatch batch;
+      Absorb(*view, batch);
+      Head head = head_;
+      head.committed_seq = view->committed_seq;
+      head.update_time_us = MicrosNow(*clock_);
+      PutHead(header_.uid, head, batch);
+      RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
+      head_ = head;
+      Publish(view);
+    }
+    result.window_tokens = LiveIn(*view, view->ranges().window);
+    result.knn_tokens = LiveIn(*view, view->ranges().knn);
+    return result;
+  }
+
+  absl::StatusOr<TokensResult> ReadTokens(const TokensQuery& query) const {
+    return ReadTokensOver(*View(), query);
+  }
+
+  absl::StatusOr<CompressiveRead> CompressiveState(
+      uint32_t layer, uint64_t known_version) const {
+    if (!header_.profile.compressive) {
       return Refused("NO_COMPRESSIVE_TIER",
                      "the session's profile has no compressive tier");
     }
-    if (layer >= profile.layers) {
-      return base::InvalidField("layer", absl::StrCat(layer),
-                                absl::StrCat("0 to ", profile.layers - 1));
-    }
-    const std::shared_ptr<const LogView> view = View();
-    CompressiveRead read;
-    read.absorbed_seq = view->fold->absorbed_seq;
-    for (uint32_t head = 0; head < profile.kv_heads; ++head) {
-      const attention::CompressiveState& state =
-          view->fold->banks[size_t{layer} * profile.kv_heads + head];
-      read.matrix.insert(read.matrix.end(), state.matrix.begin(),
-                         state.matrix.end());
-      read.normalizer.insert(read.normalizer.end(), state.normalizer.begin(),
-                             state.normalizer.end());
-    }
-    const auto finite = [](float number) { return std::isfinite(number); };
-    if (!std::all_of(read.matrix.begin(), read.matrix.end(), finite) ||
-        !std::all_of(read.normalizer.begin(), read.normalizer.end(), finite)) {
-      return base::Error(
-          absl::StatusCode::kOutOfRange,
-          absl::StrCat("layer ", layer,
-                       ": the state overflows float32; scale keys or values "
-                       "down"),
-          {.reason = "STATE_OVERFLOW"});
-    }
-    return read;
+    return ReadCompressive(*View(), layer, known_version);
   }
 
   absl::StatusOr<std::vector<VerifyCheck>> Verify(
@@ -359,9 +325,7 @@ class Session::Impl {
   SessionCounts Counts() const {
     const std::shared_ptr<const LogView> view = View();
     const TierRanges ranges = view->ranges();
-    const auto live = [&](SeqRange range) {
-      return range.size() - view->forgotten->CountIn(range);
-    };
+    const auto live = [&](SeqRange range) { return LiveIn(*view, range); };
     SessionCounts counts;
     counts.tokens = view->live_tokens();
     counts.window_tokens = live(ranges.window);
@@ -454,10 +418,6 @@ class Session::Impl {
         {.reason = "SESSION_NOT_FOUND", .field = "session"});
   }
 
-  void PutHead(const Head& head, WriteBatch& batch) const {
-    PutRecord(RecordKind::kHead, HeadKey(header_.uid), EncodeHead(head), batch);
-  }
-
   // The first answer to a known request id, or nothing: the append may go on.
   absl::StatusOr<std::optional<AppendResult>> CheckOptions(
       const AppendOptions& options, uint64_t fingerprint)
@@ -491,19 +451,18 @@ class Session::Impl {
     result.seq_next = head.seq_next;
     result.position_next = head.position_next;
     head.tokens += positions.size();
+    head.committed_seq =
+        CommittedBefore(header_.profile, before->seq_next, *before->forgotten,
+                        head.committed_seq, positions.size());
     auto view = std::make_shared<LogView>(*before);
     view->rows = log_.rows();
     view->seq_next = head.seq_next;
     view->position_next = head.position_next;
-    view->fold = Absorb(*before, head.seq_next);
-    if (view->fold && view->fold->absorbed_seq >=
-                          before->checkpoint_seq + kCheckpointTokens) {
-      PutCheckpoint(header_.uid, header_.profile, *view->fold, batch);
-      view->checkpoint_seq = view->fold->absorbed_seq;
-    }
+    view->committed_seq = head.committed_seq;
+    Absorb(*view, batch);
     requests_.Put(options.request_id, fingerprint, head.update_time_us, result,
                   batch);
-    PutHead(head, batch);
+    PutHead(header_.uid, head, batch);
     RETURN_IF_ERROR(store_->Write(batch, options.sync));
     // What is written is acknowledged or, should memory run out in between,
     // found by opening the session again; nothing goes on from a half.
@@ -519,16 +478,19 @@ class Session::Impl {
     return absl::OkStatus();
   }
 
-  // The fold of a log that ends at `seq_next`; its rows are staged.
-  std::shared_ptr<const Fold> Absorb(const LogView& before, uint64_t seq_next)
+  // Brings the fold of a view, whose rows are staged, up to its window.
+  void Absorb(LogView& view, WriteBatch& batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
-    if (!before.fold) return nullptr;
-    const uint64_t end =
-        AbsorbedEnd(header_.profile, seq_next, *before.forgotten);
-    if (end <= before.fold->absorbed_seq) return before.fold;
-    auto fold = std::make_shared<Fold>(*before.fold);
-    fold->AbsorbUpTo(header_.profile, *log_.rows(), *before.forgotten, end);
-    return fold;
+    if (!view.fold) return;
+    const uint64_t end = AbsorbedEnd(header_.profile, view.ranges());
+    if (end <= view.fold->absorbed_seq) return;
+    auto fold = std::make_shared<Fold>(*view.fold);
+    fold->AbsorbUpTo(header_.profile, *log_.rows(), *view.forgotten, end);
+    if (end >= view.checkpoint_seq + kCheckpointTokens) {
+      PutCheckpoint(header_.uid, header_.profile, *fold, batch);
+      view.checkpoint_seq = end;
+    }
+    view.fold = std::move(fold);
   }
 
   static std::set<uint64_t> NumbersOf(const Entries& entries) {
@@ -579,16 +541,13 @@ class Session::Impl {
   }
 
   // The checkpoint, and the log from there.
-  std::shared_ptr<const Fold> ReplayFold(const SeqSet& forgotten,
-                                         uint64_t& checkpoint_seq)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
-    const uint64_t end =
-        AbsorbedEnd(header_.profile, head_.seq_next, forgotten);
+  void ReplayFold(LogView& view) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    const uint64_t end = AbsorbedEnd(header_.profile, view.ranges());
     auto fold = std::make_shared<Fold>(
         LoadCheckpoint(*store_, header_.uid, header_.profile, end));
-    checkpoint_seq = fold->absorbed_seq;
-    fold->AbsorbUpTo(header_.profile, *log_.rows(), forgotten, end);
-    return fold;
+    view.checkpoint_seq = fold->absorbed_seq;
+    fold->AbsorbUpTo(header_.profile, *log_.rows(), *view.forgotten, end);
+    view.fold = std::move(fold);
   }
 
   // Housekeeping: a store that refuses writes must not keep a session shut.
@@ -688,9 +647,18 @@ absl::StatusOr<ForgetResult> Session::ForgetSource(const std::string& source,
       [&](const Entry& known) { return known.source == source; });
 }
 
+absl::StatusOr<CommitResult> Session::CommitWindow(uint64_t keep_tokens) {
+  return impl_->CommitWindow(keep_tokens);
+}
+
+absl::StatusOr<TokensResult> Session::ReadTokens(
+    const TokensQuery& query) const {
+  return impl_->ReadTokens(query);
+}
+
 absl::StatusOr<CompressiveRead> Session::CompressiveState(
-    uint32_t layer) const {
-  return impl_->CompressiveState(layer);
+    uint32_t layer, uint64_t known_version) const {
+  return impl_->CompressiveState(layer, known_version);
 }
 
 absl::StatusOr<std::vector<VerifyCheck>> Session::Verify(
@@ -712,7 +680,8 @@ absl::Status Session::CompactForgotten() { return impl_->CompactForgotten(); }
 
 absl::StatusOr<SessionInfo> Session::ReadInfo(const Store& store,
                                               const Header& header) {
-  ASSIGN_OR_RETURN(const Head head, ReadHead(store, header));
+  ASSIGN_OR_RETURN(const Head head,
+                   ReadHead(store, header.uid, header.create_time_us));
   return InfoOf(head, header);
 }
 

@@ -83,9 +83,20 @@ class Session {
   absl::StatusOr<ForgetResult> ForgetSource(const std::string& source,
                                             bool dry_run = false);
 
+  // All but the last `keep_tokens` leave the window, durably.
+  // Errors: FAILED_PRECONDITION WINDOW_NOT_COMMITTABLE for a session without a
+  // window, or with one that commits segments; the store's.
+  absl::StatusOr<CommitResult> CommitWindow(uint64_t keep_tokens);
+
+  // Tokens with their keys and values, as the tiers hold them.
+  // Errors: INVALID_ARGUMENT for a layer out of range.
+  absl::StatusOr<TokensResult> ReadTokens(const TokensQuery& query) const;
+
+  // No tensors when `known_version` is the present one; 0: none is known.
   // Errors: INVALID_ARGUMENT for a layer out of range; FAILED_PRECONDITION
-  // NO_COMPRESSIVE_TIER.
-  absl::StatusOr<CompressiveRead> CompressiveState(uint32_t layer) const;
+  // NO_COMPRESSIVE_TIER; OUT_OF_RANGE when the state overflowed.
+  absl::StatusOr<CompressiveRead> CompressiveState(
+      uint32_t layer, uint64_t known_version = 0) const;
 
   // Recomputes checksums and every view from the log; finds, does not mend.
   // Errors: the store's, CANCELLED; a finding is not an error.

@@ -32,6 +32,8 @@ inline constexpr uint32_t kRecentEntriesMax = 1000;
 inline constexpr uint32_t kTopItemsMax = 64;
 // Rows times query heads of one layer: their logits over a block are 64 MiB.
 inline constexpr uint64_t kQueryRowsMax = 1 << 17;
+// Keys and values of one answer.
+inline constexpr size_t kReadBytesMax = 16 << 20;
 // Request ids of tokens are remembered at least this long; those of entries as
 // long as the entry.
 inline constexpr int64_t kRequestMemorySeconds = int64_t{24} * 60 * 60;
@@ -82,6 +84,9 @@ struct LayerRead {
   size_t rows = 0;
   std::vector<float> queries = {};      // [query_heads, rows, key_dim].
   std::vector<int64_t> positions = {};  // [rows]; empty: behind the last token.
+  // Weights on a gated tier, [query_heads, rows]; empty: the profile's.
+  std::vector<float> knn_gates = {};
+  std::vector<float> compressive_gates = {};
 };
 
 struct AttendQuery {
@@ -105,7 +110,7 @@ struct LayerOutput {
   uint32_t layer = 0;
   std::vector<float> output;  // [query_heads, rows, value_dim].
   std::vector<float> lse;     // [query_heads, rows] of the softmax tiers.
-  bool gated = false;         // Compressive memory was mixed into the output.
+  bool gated = false;         // A gate mixed a memory into the output.
   TierShares shares{};
   std::vector<AttendedItem> items;
 };
@@ -183,10 +188,46 @@ struct ForgetResult {
   uint64_t tokens = 0;
 };
 
+// What Performer features need beside matrix and normaliser.
+struct PerformerRead {
+  std::vector<float> projection;   // [features, key_dim].
+  std::vector<float> value_sum;    // [kv_heads, value_dim].
+  std::vector<float> stabilizers;  // [kv_heads].
+  uint64_t tokens = 0;
+};
+
 struct CompressiveRead {
-  std::vector<float> matrix;      // [kv_heads, key_dim, value_dim].
-  std::vector<float> normalizer;  // [kv_heads, key_dim].
+  std::vector<float> matrix;      // [kv_heads, features, value_dim].
+  std::vector<float> normalizer;  // [kv_heads, features].
   uint64_t absorbed_seq = 0;
+  // A function of what was absorbed: equal versions of one session and layer
+  // have equal states. Never 0.
+  uint64_t version = 0;
+  bool known = false;  // The caller has this version: no tensors.
+  std::optional<PerformerRead> performer;
+};
+
+struct CommitResult {
+  uint64_t committed_tokens = 0;
+  uint64_t window_tokens = 0;
+  uint64_t knn_tokens = 0;
+};
+
+struct TokensQuery {
+  uint32_t layer = 0;
+  uint64_t seq_begin = 0;
+  uint64_t limit = 0;            // Tokens; 0: as many as fit in kReadBytesMax.
+  std::vector<Tier> tiers = {};  // Empty: every token.
+};
+
+struct TokensResult {
+  std::vector<uint64_t> seqs;
+  std::vector<int64_t> positions;
+  std::vector<std::optional<Tier>> tiers;  // None: no tier reads it.
+  // [kv_heads, tokens, dim] in the profile's dtype, before rotation.
+  std::string keys;
+  std::string values;
+  std::optional<uint64_t> next_seq;  // None: there are no more.
 };
 
 struct VerifyCheck {

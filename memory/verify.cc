@@ -10,14 +10,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "attention/dtype.h"
-#include "attention/kernels.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
 #include "memory/attend.h"
 #include "memory/intake.h"
 #include "memory/key_reader.h"
 #include "memory/keys.h"
+#include "memory/knn_search.h"
 #include "memory/record.h"
+#include "memory/tier_scorer.h"
 
 namespace mneme::memory {
 namespace {
@@ -26,11 +27,6 @@ namespace {
 constexpr size_t kSampledQueries = 4;
 // float32 attention against double, relative to the largest value.
 constexpr double kAttentionErrorMax = 1e-4;
-
-bool BitEqual(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() &&
-         std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 class Verifier {
  public:
@@ -47,7 +43,7 @@ class Verifier {
   absl::StatusOr<std::vector<VerifyCheck>> Run() {
     RETURN_IF_ERROR(CheckRecords());
     if (view_.text) CheckText();
-    if (profile_.knn && profile_.knn->top_k > 0) CheckSegments();
+    if (profile_.knn && Indexable(profile_)) CheckSegments();
     if (view_.fold) CheckCompressive();
     RETURN_IF_ERROR(CheckAttention());
     CheckForgotten();
@@ -185,14 +181,15 @@ class Verifier {
 
   void CheckSegments() {
     VerifyCheck& check = Start("segments");
-    KeyReader reader(profile_, positions_);
+    KeyReader reader(profile_, positions_,
+                     FormOf(profile_.knn->positions, profile_.knn->dtype));
     std::vector<float> keys(kSealTokens * profile_.key_dim);
     for (const auto& segment : *view_.segments) {
       for (size_t bank = 0; bank < segment->banks.size(); ++bank) {
         if (cancelled_()) return;
         ++check.checked;
         ForEachSlice(*view_.rows, segment->range, [&](BlockSlice slice) {
-          const float* rows = reader.Keys(slice, bank, profile_.knn->policy);
+          const float* rows = reader.Keys(slice, bank);
           std::copy(rows, rows + slice.count * profile_.key_dim,
                     keys.data() + (slice.seq_first - segment->range.begin) *
                                       profile_.key_dim);
@@ -225,20 +222,17 @@ class Verifier {
     VerifyCheck& check = Start("compressive");
     Fold fold(profile_);
     fold.AbsorbUpTo(profile_, *view_.rows, *view_.forgotten,
-                    AbsorbedEnd(profile_, view_.seq_next, *view_.forgotten));
+                    AbsorbedEnd(profile_, view_.ranges()));
     check.checked = fold.absorbed_seq;
     if (fold.absorbed_seq != view_.fold->absorbed_seq) {
       Fail(check, "the state has not absorbed what has left the window");
       return;
     }
-    for (size_t bank = 0; bank < fold.banks.size(); ++bank) {
-      const attention::CompressiveState& replayed = fold.banks[bank];
-      const attention::CompressiveState& held = view_.fold->banks[bank];
+    for (uint32_t layer = 0; layer < profile_.layers; ++layer) {
       // The fold's sums are a function of the log: a replay is bit-equal.
-      if (replayed.token_count != held.token_count ||
-          !BitEqual(replayed.matrix, held.matrix) ||
-          !BitEqual(replayed.normalizer, held.normalizer)) {
-        Fail(check, absl::StrCat("the state of bank ", bank,
+      if (EncodeFoldLayer(profile_, fold, layer) !=
+          EncodeFoldLayer(profile_, *view_.fold, layer)) {
+        Fail(check, absl::StrCat("the state of layer ", layer,
                                  " differs from a replay of the log"));
       }
     }
@@ -261,110 +255,125 @@ class Verifier {
       ++check.checked;
     }
     check.detail = absl::StrFormat(
-        "largest error against double precision %.2g of the largest value",
+        "largest error against sums in double precision %.2g of the largest "
+        "value",
         worst);
     if (!(worst <= kAttentionErrorMax)) check.ok = false;
     checks_.push_back(std::move(check));
     return absl::OkStatus();
   }
 
+  struct CheckedTier {
+    Tier tier;
+    PositionRule rule;
+    SeqRange range;
+  };
+
+  // Tiers that one softmax reads, every key of them. Landmarks weigh keys by
+  // more than their logits, and are left out.
+  std::vector<std::vector<CheckedTier>> SoftmaxTiers() const {
+    const TierRanges ranges = view_.ranges();
+    std::vector<CheckedTier> local;
+    if (profile_.sink) {
+      local.push_back({Tier::kSink, profile_.sink->positions, ranges.sink});
+    }
+    if (profile_.window) {
+      local.push_back(
+          {Tier::kWindow, profile_.window->positions, ranges.window});
+    }
+    if (!profile_.knn || profile_.knn->chunk_score == ChunkScore::kLandmark) {
+      return {local};
+    }
+    const CheckedTier knn{Tier::kKnn, profile_.knn->positions, ranges.knn};
+    if (!profile_.knn->gate_logits.empty()) return {local, {knn}};
+    local.push_back(knn);
+    return {local};
+  }
+
   // The key at `seq` asks, from behind the log.
   absl::StatusOr<double> AttentionError(uint32_t layer, uint64_t seq) const {
-    AttendQuery query;
-    for (const auto& [tier, there] :
-         {std::pair{Tier::kSink, profile_.sink_tokens > 0},
-          std::pair{Tier::kWindow, profile_.window.has_value()},
-          std::pair{Tier::kKnn, profile_.knn.has_value()}}) {
-      if (there) query.tiers.push_back(tier);
-    }
-    if (query.tiers.empty()) return 0;
-    query.top_k = 0;
-    LayerRead read{.layer = layer, .rows = 1};
-    for (uint32_t head = 0; head < profile_.query_heads; ++head) {
-      const size_t bank =
-          size_t{layer} * profile_.kv_heads + head / profile_.group_size();
-      std::vector<float> key(profile_.key_dim);
-      attention::ToFloat(profile_.dtype,
-                         (*view_.rows)[seq / kBlockTokens]->keys(bank) +
-                             seq % kBlockTokens * profile_.key_bytes(),
-                         profile_.key_dim, key.data());
-      read.queries.insert(read.queries.end(), key.begin(), key.end());
-    }
-    query.reads.push_back(read);
-    ASSIGN_OR_RETURN(const AttendResult result,
-                     AttendOver(view_, positions_, query, cancelled_));
     double worst = 0;
-    for (uint32_t head = 0; head < profile_.query_heads; ++head) {
-      worst = std::max(worst, HeadError(read, head,
-                                        result.outputs[0].output.data() +
-                                            size_t{head} * profile_.value_dim));
+    for (const std::vector<CheckedTier>& tiers : SoftmaxTiers()) {
+      if (tiers.empty()) continue;
+      AttendQuery query;
+      for (const CheckedTier& tier : tiers) query.tiers.push_back(tier.tier);
+      query.top_k = 0;
+      LayerRead read{.layer = layer, .rows = 1};
+      for (uint32_t head = 0; head < profile_.query_heads; ++head) {
+        const size_t bank =
+            size_t{layer} * profile_.kv_heads + head / profile_.group_size();
+        std::vector<float> key(profile_.key_dim);
+        attention::ToFloat(profile_.dtype,
+                           (*view_.rows)[seq / kBlockTokens]->keys(bank) +
+                               seq % kBlockTokens * profile_.key_bytes(),
+                           profile_.key_dim, key.data());
+        read.queries.insert(read.queries.end(), key.begin(), key.end());
+      }
+      query.reads.push_back(read);
+      ASSIGN_OR_RETURN(const AttendResult result,
+                       AttendOver(view_, positions_, query, cancelled_));
+      for (uint32_t kv_head = 0; kv_head < profile_.kv_heads; ++kv_head) {
+        const double error =
+            BankError(tiers, read, kv_head, result.outputs[0].output);
+        if (std::isnan(error)) return error;
+        worst = std::max(worst, error);
+      }
     }
     return worst;
   }
 
-  double HeadError(const LayerRead& read, uint32_t head,
-                   const float* output) const {
-    const size_t bank =
-        size_t{read.layer} * profile_.kv_heads + head / profile_.group_size();
-    const TierRanges ranges = view_.ranges();
-    const std::vector<int64_t> at = {view_.position_next};
-    const attention::PositionEncoder encoder =
-        positions_.ForLength(view_.position_next + 1);
-    const std::optional<attention::AlibiBias> alibi = BiasFor(profile_);
-    KeyReader reader(profile_, encoder);
-    std::vector<double> sum(profile_.value_dim, 0);
-    double total = 0;
-    double largest_logit = -1e300;
+  // The largest error of a bank's heads, whose logits are summed in double.
+  double BankError(const std::vector<CheckedTier>& tiers, const LayerRead& read,
+                   uint32_t kv_head, const std::vector<float>& output) const {
+    const size_t heads = profile_.group_size();
+    const size_t dim = profile_.value_dim;
+    std::vector<double> sums(heads * dim, 0);
+    std::vector<double> totals(heads, 0);
+    std::vector<double> largest(heads, -1e300);
+    std::vector<float> logits(heads * kBlockTokens);
     double largest_value = 1e-30;
-    // Two passes: the largest logit, then the sums.
+    // Two passes: the largest logits, then the sums.
     for (const bool summing : {false, true}) {
-      for (const auto& tier :
-           {std::pair{ranges.sink, PositionPolicy::kAbsolute},
-            std::pair{ranges.knn, profile_.knn ? profile_.knn->policy
-                                               : PositionPolicy::kAbsolute},
-            std::pair{ranges.window, PositionPolicy::kAbsolute}}) {
-        // Clang 14 captures no structured bindings.
-        const PositionPolicy policy = tier.second;
-        std::vector<float> queries = read.queries;
-        PrepareQueries(profile_, encoder, policy,
-                       profile_.knn ? profile_.knn->distance : 0, at, queries);
-        const float* query = queries.data() + size_t{head} * profile_.key_dim;
-        ForEachSlice(*view_.rows, tier.first, [&](BlockSlice slice) {
-          const float* keys = reader.Keys(slice, bank, policy);
-          const float* values = reader.Values(slice, bank);
+      for (const CheckedTier& tier : tiers) {
+        TierScorer scorer(
+            view_, positions_, tier.rule,
+            tier.tier == Tier::kKnn ? profile_.knn->dtype : std::nullopt, read,
+            {std::min(view_.position_next, kPositionMax)});
+        ForEachSlice(*view_.rows, tier.range, [&](BlockSlice slice) {
           if (cancelled_()) return false;
+          scorer.Score(slice, kv_head, logits.data());
+          const float* const values = scorer.Values(slice, kv_head);
           for (size_t i = 0; i < slice.count; ++i) {
             if (view_.forgotten->Contains(slice.seq_first + i)) continue;
-            double logit = 0;
-            for (size_t j = 0; j < profile_.key_dim; ++j) {
-              logit += double{query[j]} * keys[i * profile_.key_dim + j];
-            }
-            if (alibi && policy == PositionPolicy::kAbsolute) {
-              logit += alibi->Bias(static_cast<int>(head), at[0],
-                                   slice.block->positions()[slice.first + i]);
-            }
-            if (!summing) {
-              largest_logit = std::max(largest_logit, logit);
-              continue;
-            }
-            const double weight = std::exp(logit - largest_logit);
-            total += weight;
-            for (size_t j = 0; j < profile_.value_dim; ++j) {
-              const double value = values[i * profile_.value_dim + j];
-              sum[j] += weight * value;
-              largest_value = std::max(largest_value, std::abs(value));
+            for (size_t head = 0; head < heads; ++head) {
+              const double logit = logits[head * slice.count + i];
+              if (!summing) {
+                largest[head] = std::max(largest[head], logit);
+                continue;
+              }
+              const double weight = std::exp(logit - largest[head]);
+              totals[head] += weight;
+              for (size_t j = 0; j < dim; ++j) {
+                const double value = values[i * dim + j];
+                sums[head * dim + j] += weight * value;
+                largest_value = std::max(largest_value, std::abs(value));
+              }
             }
           }
           return true;
         });
       }
     }
-    if (total == 0) return 0;
     double worst = 0;
-    for (size_t j = 0; j < sum.size(); ++j) {
-      const double error = std::abs(sum[j] / total - output[j]);
-      if (std::isnan(error)) return error;
-      worst = std::max(worst, error);
+    for (size_t head = 0; head < heads; ++head) {
+      if (totals[head] == 0) continue;
+      const float* const got = output.data() + (kv_head * heads + head) * dim;
+      for (size_t j = 0; j < dim; ++j) {
+        const double error =
+            std::abs(sums[head * dim + j] / totals[head] - got[j]);
+        if (std::isnan(error)) return error;
+        worst = std::max(worst, error);
+      }
     }
     return worst / largest_value;
   }

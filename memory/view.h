@@ -22,13 +22,16 @@ struct LogView {
   std::shared_ptr<const RowBlocks> rows;
   uint64_t seq_next = 0;
   int64_t position_next = 0;
+  uint64_t committed_seq = 0;  // Tokens below it have left the window.
   std::shared_ptr<const SeqSet> forgotten;
   std::shared_ptr<const SegmentList> segments;
   std::shared_ptr<const Fold> fold;      // Null without a compressive tier.
   uint64_t checkpoint_seq = 0;           // Where the stored checkpoint stands.
   std::shared_ptr<const TextView> text;  // Null without a text encoder.
 
-  TierRanges ranges() const { return RangesOf(*profile, seq_next, *forgotten); }
+  TierRanges ranges() const {
+    return RangesOf(*profile, seq_next, *forgotten, committed_seq);
+  }
   uint64_t live_tokens() const {
     return seq_next - forgotten->CountIn({0, seq_next});
   }

@@ -176,8 +176,9 @@ void SetPassage(const memory::RecalledPassage& passage, v1::Passage* proto) {
   }
 }
 
+template <typename Request>
 absl::StatusOr<std::vector<memory::Tier>> TiersFromProto(
-    const v1::AttendRequest& request) {
+    const Request& request) {
   std::vector<memory::Tier> tiers;
   std::array<bool, memory::kTierCount> seen{};
   for (int i = 0; i < request.tiers_size(); ++i) {
@@ -216,6 +217,16 @@ absl::StatusOr<std::optional<uint32_t>> TopKFromProto(
   }
 }
 
+absl::StatusOr<std::vector<float>> GatesFromProto(
+    const v1::Tensor& gates, const std::string& field, int64_t rows,
+    const memory::Profile& profile) {
+  const std::array<Axis, 2> axes = {Axis{"query_heads", profile.query_heads},
+                                    Axis{"rows", rows}};
+  ASSIGN_OR_RETURN(const attention::DType dtype,
+                   CheckTensor(gates, field, axes));
+  return FloatsOf(gates, field, dtype);
+}
+
 absl::StatusOr<memory::LayerRead> LayerReadFromProto(
     const v1::LayerRead& proto, const std::string& field,
     const memory::Profile& profile) {
@@ -237,6 +248,18 @@ absl::StatusOr<memory::LayerRead> LayerReadFromProto(
   ASSIGN_OR_RETURN(read.queries,
                    FloatsOf(proto.queries(), field + ".queries", dtype));
   read.positions.assign(proto.positions().begin(), proto.positions().end());
+  const auto rows = static_cast<int64_t>(read.rows);
+  if (proto.has_knn_gates()) {
+    ASSIGN_OR_RETURN(
+        read.knn_gates,
+        GatesFromProto(proto.knn_gates(), field + ".knn_gates", rows, profile));
+  }
+  if (proto.has_compressive_gates()) {
+    ASSIGN_OR_RETURN(
+        read.compressive_gates,
+        GatesFromProto(proto.compressive_gates(), field + ".compressive_gates",
+                       rows, profile));
+  }
   return read;
 }
 
@@ -464,10 +487,15 @@ void SetContextResult(const memory::ContextResult& result,
 }
 
 absl::Status CheckCompressiveFits(const memory::Profile& profile) {
+  if (!profile.compressive) return absl::OkStatus();  // Refused otherwise.
+  const uint64_t features = profile.feature_count();
+  const uint64_t projection =
+      profile.compressive->performer ? features * profile.key_dim : 0;
   const uint64_t bytes =
-      kLayerOverheadBytes + sizeof(float) * uint64_t{profile.kv_heads} *
-                                profile.key_dim *
-                                (uint64_t{profile.value_dim} + 1);
+      kLayerOverheadBytes +
+      sizeof(float) * (profile.kv_heads * (features + 1) *
+                           (uint64_t{profile.value_dim} + 1) +
+                       projection);
   if (bytes <= kMessageBytesMax) return absl::OkStatus();
   return base::Error(
       absl::StatusCode::kFailedPrecondition,
@@ -482,12 +510,59 @@ absl::Status CheckCompressiveFits(const memory::Profile& profile) {
 void SetCompressiveRead(const memory::CompressiveRead& read,
                         const memory::Profile& profile,
                         v1::GetCompressiveStateResponse* response) {
-  const int64_t heads = profile.kv_heads;
-  const int64_t key_dim = profile.key_dim;
-  SetFloats(read.matrix, {heads, key_dim, int64_t{profile.value_dim}},
-            response->mutable_matrix());
-  SetFloats(read.normalizer, {heads, key_dim}, response->mutable_normalizer());
   response->set_absorbed_seq(read.absorbed_seq);
+  response->set_version(read.version);
+  if (read.known) return;
+  const int64_t heads = profile.kv_heads;
+  const int64_t features = profile.feature_count();
+  const int64_t value_dim = profile.value_dim;
+  SetFloats(read.matrix, {heads, features, value_dim},
+            response->mutable_matrix());
+  SetFloats(read.normalizer, {heads, features}, response->mutable_normalizer());
+  if (!read.performer) return;
+  v1::PerformerState* performer = response->mutable_performer();
+  SetFloats(read.performer->projection, {features, int64_t{profile.key_dim}},
+            performer->mutable_projection());
+  SetFloats(read.performer->value_sum, {heads, value_dim},
+            performer->mutable_value_sum());
+  performer->set_tokens(read.performer->tokens);
+  performer->mutable_stabilizers()->Assign(read.performer->stabilizers.begin(),
+                                           read.performer->stabilizers.end());
+}
+
+absl::StatusOr<memory::TokensQuery> TokensQueryFromProto(
+    const v1::ReadTokensRequest& request) {
+  memory::TokensQuery query{.layer = request.layer(),
+                            .seq_begin = request.seq_begin(),
+                            .limit = request.limit()};
+  ASSIGN_OR_RETURN(query.tiers, TiersFromProto(request));
+  if (std::count(query.tiers.begin(), query.tiers.end(),
+                 memory::Tier::kCompressive) > 0) {
+    return InvalidField("tiers", "COMPRESSIVE", "SINK, WINDOW and KNN");
+  }
+  return query;
+}
+
+void SetTokensResult(const memory::TokensResult& result,
+                     const memory::Profile& profile,
+                     v1::ReadTokensResponse* response) {
+  response->mutable_seqs()->Assign(result.seqs.begin(), result.seqs.end());
+  response->mutable_positions()->Assign(result.positions.begin(),
+                                        result.positions.end());
+  for (const auto& tier : result.tiers) {
+    response->add_tiers(tier ? TierToProto(*tier) : v1::TIER_UNSPECIFIED);
+  }
+  if (result.next_seq) response->set_next_seq(*result.next_seq);
+  const auto set = [&](const std::string& bytes, int64_t dim,
+                       v1::Tensor* tensor) {
+    tensor->set_data_type(DTypeToProto(profile.dtype));
+    tensor->add_shape(profile.kv_heads);
+    tensor->add_shape(static_cast<int64_t>(result.seqs.size()));
+    tensor->add_shape(dim);
+    tensor->set_data(bytes);
+  };
+  set(result.keys, profile.key_dim, response->mutable_keys());
+  set(result.values, profile.value_dim, response->mutable_values());
 }
 
 void SetChecks(const std::vector<memory::VerifyCheck>& checks,

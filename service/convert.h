@@ -59,6 +59,13 @@ void SetCompressiveRead(const memory::CompressiveRead& read,
                         const memory::Profile& profile,
                         v1::GetCompressiveStateResponse* response);
 
+absl::StatusOr<memory::TokensQuery> TokensQueryFromProto(
+    const v1::ReadTokensRequest& request);
+
+void SetTokensResult(const memory::TokensResult& result,
+                     const memory::Profile& profile,
+                     v1::ReadTokensResponse* response);
+
 void SetChecks(const std::vector<memory::VerifyCheck>& checks,
                v1::VerifyResponse* response);
 

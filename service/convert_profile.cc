@@ -1,432 +1,308 @@
 #include "service/convert_profile.h"
 
+#include <google/protobuf/text_format.h>
+
 #include <cmath>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "service/convert_position.h"
 #include "service/convert_tensor.h"
+#include "service/enum_table.h"
 
 namespace mneme::service {
 namespace {
 
-using attention::PositionFamily;
-using attention::RotaryLayout;
+using attention::EmptyMemory;
 using base::InvalidField;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::TextFormat;
+using memory::ChunkScore;
+using memory::CommitPolicy;
+using memory::Normalization;
 using memory::PositionPolicy;
-using memory::WindowPolicy;
+using memory::SelectionScope;
+using memory::UpdateRule;
 
-absl::Status UnknownValue(std::string_view field, int given,
-                          std::string_view expected) {
-  return InvalidField(field, absl::StrCat("value ", given), expected);
-}
+constexpr EnumTable<v1::PositionPolicy, PositionPolicy, 6> kPolicies = {{
+    {v1::POSITION_POLICY_ABSOLUTE, PositionPolicy::kAbsolute},
+    {v1::POSITION_POLICY_CONST, PositionPolicy::kConst},
+    {v1::POSITION_POLICY_NONE, PositionPolicy::kNone},
+    {v1::POSITION_POLICY_CLAMP, PositionPolicy::kClamp},
+    {v1::POSITION_POLICY_LOCAL_ORIGIN, PositionPolicy::kLocalOrigin},
+    {v1::POSITION_POLICY_CACHE_RANK, PositionPolicy::kCacheRank},
+}};
 
+constexpr EnumTable<v1::Normalization, Normalization, 3> kNormalizations = {{
+    {v1::NORMALIZATION_NONE, Normalization::kNone},
+    {v1::NORMALIZATION_L2, Normalization::kL2},
+    {v1::NORMALIZATION_L2_ADDED_EPSILON, Normalization::kL2AddedEpsilon},
+}};
+
+constexpr EnumTable<v1::CommitPolicy, CommitPolicy, 5> kCommits = {{
+    {v1::COMMIT_POLICY_TOKEN, CommitPolicy::kToken},
+    {v1::COMMIT_POLICY_BLOCK, CommitPolicy::kBlock},
+    {v1::COMMIT_POLICY_SEGMENT, CommitPolicy::kSegment},
+    {v1::COMMIT_POLICY_DUMP, CommitPolicy::kDump},
+    {v1::COMMIT_POLICY_STEP, CommitPolicy::kStep},
+}};
+
+constexpr EnumTable<v1::ChunkScore, ChunkScore, 2> kChunkScores = {{
+    {v1::CHUNK_SCORE_MEAN_KEY, ChunkScore::kMeanKey},
+    {v1::CHUNK_SCORE_LANDMARK, ChunkScore::kLandmark},
+}};
+
+constexpr EnumTable<v1::SelectionScope, SelectionScope, 2> kScopes = {{
+    {v1::SELECTION_SCOPE_QUERY_HEAD, SelectionScope::kQueryHead},
+    {v1::SELECTION_SCOPE_KV_GROUP, SelectionScope::kKvGroup},
+}};
+
+constexpr EnumTable<v1::UpdateRule, UpdateRule, 2> kUpdates = {{
+    {v1::UPDATE_RULE_LINEAR, UpdateRule::kLinear},
+    {v1::UPDATE_RULE_DELTA, UpdateRule::kDelta},
+}};
+
+constexpr EnumTable<v1::EmptyMemory, EmptyMemory, 2> kEmptyMemories = {{
+    {v1::EMPTY_MEMORY_BYPASS, EmptyMemory::kBypass},
+    {v1::EMPTY_MEMORY_STRICT, EmptyMemory::kStrict},
+}};
+
+constexpr EnumTable<v1::PerformerKernel, attention::PerformerKernel, 2>
+    kKernels = {{
+        {v1::PERFORMER_KERNEL_SOFTMAX, attention::PerformerKernel::kSoftmax},
+        {v1::PERFORMER_KERNEL_RELU, attention::PerformerKernel::kRelu},
+    }};
+
+// For numbers whose absence memory writes as 0.
 absl::Status CheckAbove(std::string_view field, double given, double bound) {
   if (std::isfinite(given) && given > bound) return absl::OkStatus();
   return InvalidField(field, absl::StrCat(given),
                       absl::StrCat("a finite number above ", bound));
 }
 
-absl::StatusOr<PositionFamily> FamilyFromProto(v1::PositionFamily family) {
-  switch (family) {
-    case v1::POSITION_FAMILY_UNSPECIFIED:
-    case v1::POSITION_FAMILY_NONE:
-      return PositionFamily::kNone;
-    case v1::POSITION_FAMILY_ROPE:
-      return PositionFamily::kRope;
-    case v1::POSITION_FAMILY_YARN:
-      return PositionFamily::kYarn;
-    case v1::POSITION_FAMILY_LINEAR:
-      return PositionFamily::kLinear;
-    case v1::POSITION_FAMILY_NTK_AWARE:
-      return PositionFamily::kNtkAware;
-    case v1::POSITION_FAMILY_NTK_BY_PARTS:
-      return PositionFamily::kNtkByParts;
-    case v1::POSITION_FAMILY_DYNAMIC_NTK:
-      return PositionFamily::kDynamicNtk;
-    case v1::POSITION_FAMILY_LONG_ROPE:
-      return PositionFamily::kLongRope;
-    case v1::POSITION_FAMILY_LLAMA3:
-      return PositionFamily::kLlama3;
-    case v1::POSITION_FAMILY_ALIBI:
-      return PositionFamily::kAlibi;
-    default:
-      return UnknownValue("profile.position.family", family,
-                          "a PositionFamily that this server knows");
-  }
+absl::StatusOr<memory::PositionRule> RuleFromProto(
+    const v1::PositionRule& proto, const std::string& tier) {
+  memory::PositionRule rule;
+  ASSIGN_OR_RETURN(
+      rule.policy,
+      kPolicies.FromProto(proto.policy(),
+                          absl::StrCat("profile.", tier, ".positions.policy")));
+  rule.distance = proto.distance();
+  return rule;
 }
 
-v1::PositionFamily FamilyToProto(PositionFamily family) {
-  switch (family) {
-    case PositionFamily::kNone:
-      return v1::POSITION_FAMILY_NONE;
-    case PositionFamily::kRope:
-      return v1::POSITION_FAMILY_ROPE;
-    case PositionFamily::kYarn:
-      return v1::POSITION_FAMILY_YARN;
-    case PositionFamily::kLinear:
-      return v1::POSITION_FAMILY_LINEAR;
-    case PositionFamily::kNtkAware:
-      return v1::POSITION_FAMILY_NTK_AWARE;
-    case PositionFamily::kNtkByParts:
-      return v1::POSITION_FAMILY_NTK_BY_PARTS;
-    case PositionFamily::kDynamicNtk:
-      return v1::POSITION_FAMILY_DYNAMIC_NTK;
-    case PositionFamily::kLongRope:
-      return v1::POSITION_FAMILY_LONG_ROPE;
-    case PositionFamily::kLlama3:
-      return v1::POSITION_FAMILY_LLAMA3;
-    case PositionFamily::kAlibi:
-      return v1::POSITION_FAMILY_ALIBI;
-    case PositionFamily::kXpos:  // Of the library; no session takes it.
-      break;
-  }
-  return v1::POSITION_FAMILY_UNSPECIFIED;
+void SetRule(const memory::PositionRule& rule, v1::PositionRule* proto) {
+  proto->set_policy(kPolicies.ToProto(rule.policy));
+  proto->set_distance(rule.distance);
 }
 
-absl::StatusOr<RotaryLayout> LayoutFromProto(v1::RotaryLayout layout) {
-  switch (layout) {
-    case v1::ROTARY_LAYOUT_UNSPECIFIED:
-    case v1::ROTARY_LAYOUT_HALF_SPLIT:
-      return RotaryLayout::kHalfSplit;
-    case v1::ROTARY_LAYOUT_INTERLEAVED:
-      return RotaryLayout::kInterleaved;
-    default:
-      return UnknownValue("profile.position.layout", layout,
-                          "HALF_SPLIT or INTERLEAVED");
-  }
+std::vector<float> FloatsOf(
+    const google::protobuf::RepeatedField<float>& numbers) {
+  return {numbers.begin(), numbers.end()};
 }
 
-absl::StatusOr<PositionPolicy> PolicyFromProto(v1::PositionPolicy policy) {
-  switch (policy) {
-    case v1::POSITION_POLICY_UNSPECIFIED:
-    case v1::POSITION_POLICY_ABSOLUTE:
-      return PositionPolicy::kAbsolute;
-    case v1::POSITION_POLICY_CONST:
-      return PositionPolicy::kConst;
-    case v1::POSITION_POLICY_NONE:
-      return PositionPolicy::kNone;
-    default:
-      return UnknownValue("profile.knn.policy", policy,
-                          "ABSOLUTE, CONST or NONE");
-  }
-}
-
-v1::PositionPolicy PolicyToProto(PositionPolicy policy) {
-  switch (policy) {
-    case PositionPolicy::kAbsolute:
-      return v1::POSITION_POLICY_ABSOLUTE;
-    case PositionPolicy::kConst:
-      return v1::POSITION_POLICY_CONST;
-    case PositionPolicy::kNone:
-      return v1::POSITION_POLICY_NONE;
-  }
-  return v1::POSITION_POLICY_UNSPECIFIED;
-}
-
-absl::StatusOr<attention::YarnConfig> YarnFromProto(const v1::Yarn& proto) {
-  RETURN_IF_ERROR(
-      CheckAbove("profile.position.yarn.factor", proto.factor(), 0));
-  attention::YarnConfig yarn;
-  yarn.factor = proto.factor();
-  yarn.original_length = proto.original_length();
-  if (proto.has_beta_fast()) {
-    RETURN_IF_ERROR(
-        CheckAbove("profile.position.yarn.beta_fast", proto.beta_fast(), 0));
-    yarn.beta_fast = proto.beta_fast();
-  }
-  if (proto.has_beta_slow()) {
-    RETURN_IF_ERROR(
-        CheckAbove("profile.position.yarn.beta_slow", proto.beta_slow(), 0));
-    yarn.beta_slow = proto.beta_slow();
-  }
-  if (proto.has_attention_factor()) {
-    RETURN_IF_ERROR(CheckAbove("profile.position.yarn.attention_factor",
-                               proto.attention_factor(), 0));
-    yarn.attention_factor = proto.attention_factor();
-  }
-  return yarn;
-}
-
-using Parameters = v1::PositionEncoding::ParametersCase;
-
-Parameters ParametersOf(PositionFamily family) {
-  switch (family) {
-    case PositionFamily::kYarn:
-      return Parameters::kYarn;
-    case PositionFamily::kLinear:
-      return Parameters::kLinear;
-    case PositionFamily::kNtkAware:
-      return Parameters::kNtkAware;
-    case PositionFamily::kNtkByParts:
-      return Parameters::kNtkByParts;
-    case PositionFamily::kDynamicNtk:
-      return Parameters::kDynamicNtk;
-    case PositionFamily::kLongRope:
-      return Parameters::kLongRope;
-    case PositionFamily::kLlama3:
-      return Parameters::kLlama3;
-    case PositionFamily::kAlibi:
-      return Parameters::kAlibi;
-    default:
-      return Parameters::PARAMETERS_NOT_SET;
-  }
-}
-
-std::string NameOf(Parameters parameters) {
-  const auto* field =
-      v1::PositionEncoding::descriptor()->FindFieldByNumber(parameters);
-  return field == nullptr ? "nothing" : field->name();
-}
-
-void SetLongRope(const v1::LongRope& proto, attention::LongRopeConfig& config) {
-  config.short_factors.assign(proto.short_factors().begin(),
-                              proto.short_factors().end());
-  config.long_factors.assign(proto.long_factors().begin(),
-                             proto.long_factors().end());
-  config.original_length = proto.original_length();
-  config.max_position = proto.max_position();
-  if (proto.has_attention_factor()) {
-    config.attention_factor = proto.attention_factor();
-  }
-}
-
-void SetLlama3(const v1::Llama3& proto, attention::Llama3Config& config) {
-  config.factor = proto.factor();
-  config.original_length = proto.original_length();
-  if (proto.has_low_freq_factor()) {
-    config.low_freq_factor = proto.low_freq_factor();
-  }
-  if (proto.has_high_freq_factor()) {
-    config.high_freq_factor = proto.high_freq_factor();
-  }
-}
-
-void SetAlibi(const v1::Alibi& proto, attention::AlibiConfig& config) {
-  if (proto.has_bias_max()) config.bias_max = proto.bias_max();
-  if (proto.has_clip_distance()) config.clip_distance = proto.clip_distance();
-}
-
-absl::StatusOr<attention::PositionConfig> PositionFromProto(
-    const v1::PositionEncoding& proto) {
-  attention::PositionConfig position;
-  ASSIGN_OR_RETURN(position.family, FamilyFromProto(proto.family()));
-  ASSIGN_OR_RETURN(position.layout, LayoutFromProto(proto.layout()));
-  if (proto.has_theta()) {
-    RETURN_IF_ERROR(CheckAbove("profile.position.theta", proto.theta(), 1));
-    position.theta = proto.theta();
-  }
-  if (proto.rotary_dim() > memory::kHeadDimMax) {
-    return InvalidField("profile.position.rotary_dim",
-                        absl::StrCat(proto.rotary_dim()),
-                        "an even number, 2 to key_dim, or absent");
-  }
-  position.rotary_dim = static_cast<int>(proto.rotary_dim());
-  if (proto.parameters_case() != ParametersOf(position.family) &&
-      !(position.family == PositionFamily::kAlibi &&
-        proto.parameters_case() == Parameters::PARAMETERS_NOT_SET)) {
-    return InvalidField("profile.position.parameters",
-                        NameOf(proto.parameters_case()),
-                        absl::StrCat(NameOf(ParametersOf(position.family)),
-                                     ", as the family has it"));
-  }
-  switch (proto.parameters_case()) {
-    case Parameters::kYarn: {
-      ASSIGN_OR_RETURN(position.yarn, YarnFromProto(proto.yarn()));
-      break;
-    }
-    case Parameters::kLinear:
-      position.linear.factor = proto.linear().factor();
-      break;
-    case Parameters::kNtkAware:
-      position.ntk_aware.alpha = proto.ntk_aware().alpha();
-      break;
-    case Parameters::kNtkByParts:
-      position.ntk_by_parts.factor = proto.ntk_by_parts().factor();
-      position.ntk_by_parts.original_length =
-          proto.ntk_by_parts().original_length();
-      break;
-    case Parameters::kDynamicNtk:
-      position.dynamic_ntk.factor = proto.dynamic_ntk().factor();
-      position.dynamic_ntk.max_position = proto.dynamic_ntk().max_position();
-      break;
-    case Parameters::kLongRope:
-      SetLongRope(proto.long_rope(), position.long_rope);
-      break;
-    case Parameters::kLlama3:
-      SetLlama3(proto.llama3(), position.llama3);
-      break;
-    case Parameters::kAlibi:
-      SetAlibi(proto.alibi(), position.alibi);
-      break;
-    case Parameters::PARAMETERS_NOT_SET:
-      break;
-  }
-  return position;
+absl::StatusOr<memory::SinkTier> SinkFromProto(const v1::SinkTier& proto) {
+  memory::SinkTier sink{.tokens = proto.tokens()};
+  ASSIGN_OR_RETURN(sink.positions, RuleFromProto(proto.positions(), "sink"));
+  return sink;
 }
 
 absl::StatusOr<memory::WindowTier> WindowFromProto(
     const v1::WindowTier& proto) {
-  memory::WindowTier window;
-  window.tokens = proto.tokens();
-  switch (proto.policy()) {
-    case v1::WINDOW_POLICY_UNSPECIFIED:
-    case v1::WINDOW_POLICY_SLIDING:
-      window.policy = WindowPolicy::kSliding;
-      return window;
-    case v1::WINDOW_POLICY_SEGMENT:
-      window.policy = WindowPolicy::kSegment;
-      return window;
-    default:
-      return UnknownValue("profile.window.policy", proto.policy(),
-                          "SLIDING or SEGMENT");
+  memory::WindowTier window{.tokens = proto.tokens(),
+                            .block_tokens = proto.block_tokens()};
+  ASSIGN_OR_RETURN(window.commit,
+                   kCommits.FromProto(proto.commit(), "profile.window.commit"));
+  ASSIGN_OR_RETURN(window.positions,
+                   RuleFromProto(proto.positions(), "window"));
+  return window;
+}
+
+absl::StatusOr<memory::KnnTier> KnnFromProto(const v1::KnnTier& proto) {
+  memory::KnnTier knn{.top_k = proto.top_k(),
+                      .chunk_tokens = proto.chunk_tokens(),
+                      .max_tokens = proto.max_tokens(),
+                      .gate_logits = FloatsOf(proto.gate_logits())};
+  ASSIGN_OR_RETURN(knn.positions, RuleFromProto(proto.positions(), "knn"));
+  if (proto.data_type() != v1::DATA_TYPE_UNSPECIFIED) {
+    ASSIGN_OR_RETURN(
+        knn.dtype, DTypeFromProto(proto.data_type(), "profile.knn.data_type"));
   }
+  ASSIGN_OR_RETURN(
+      knn.chunk_score,
+      kChunkScores.FromProto(proto.chunk_score(), "profile.knn.chunk_score"));
+  ASSIGN_OR_RETURN(knn.scope,
+                   kScopes.FromProto(proto.scope(), "profile.knn.scope"));
+  ASSIGN_OR_RETURN(knn.empty_memory,
+                   kEmptyMemories.FromProto(proto.empty_memory(),
+                                            "profile.knn.empty_memory"));
+  return knn;
 }
 
 absl::StatusOr<memory::CompressiveTier> CompressiveFromProto(
     const v1::CompressiveTier& proto) {
-  memory::CompressiveTier compressive;
-  compressive.segment_tokens = proto.segment_tokens();
-  if (proto.update() != v1::UPDATE_RULE_UNSPECIFIED &&
-      proto.update() != v1::UPDATE_RULE_LINEAR) {
-    return UnknownValue("profile.compressive.update", proto.update(), "LINEAR");
+  memory::CompressiveTier tier{.segment_tokens = proto.segment_tokens(),
+                               .gate_logits = FloatsOf(proto.gate_logits())};
+  ASSIGN_OR_RETURN(
+      tier.update,
+      kUpdates.FromProto(proto.update(), "profile.compressive.update"));
+  ASSIGN_OR_RETURN(tier.empty_memory, kEmptyMemories.FromProto(
+                                          proto.empty_memory(),
+                                          "profile.compressive.empty_memory"));
+  if (proto.has_performer()) {
+    memory::PerformerTier performer{.count = proto.performer().count(),
+                                    .seed = proto.performer().seed()};
+    ASSIGN_OR_RETURN(
+        performer.kernel,
+        kKernels.FromProto(proto.performer().kernel(),
+                           "profile.compressive.performer.kernel"));
+    tier.performer = performer;
   }
-  compressive.gate_logits.assign(proto.gate_logits().begin(),
-                                 proto.gate_logits().end());
-  switch (proto.empty_memory()) {
-    case v1::EMPTY_MEMORY_UNSPECIFIED:
-    case v1::EMPTY_MEMORY_BYPASS:
-      compressive.empty_memory = attention::EmptyMemory::kBypass;
-      return compressive;
-    case v1::EMPTY_MEMORY_STRICT:
-      compressive.empty_memory = attention::EmptyMemory::kStrict;
-      return compressive;
-    default:
-      return UnknownValue("profile.compressive.empty_memory",
-                          proto.empty_memory(), "BYPASS or STRICT");
+  return tier;
+}
+
+void SetKnn(const memory::Profile& profile, v1::KnnTier* proto) {
+  const memory::KnnTier& knn = *profile.knn;
+  proto->set_top_k(knn.top_k);
+  SetRule(knn.positions, proto->mutable_positions());
+  if (knn.dtype) proto->set_data_type(DTypeToProto(*knn.dtype));
+  proto->set_chunk_tokens(knn.chunk_tokens);
+  if (knn.chunk_tokens > 1) {
+    proto->set_chunk_score(kChunkScores.ToProto(knn.chunk_score));
   }
-}
-
-void SetYarn(const attention::YarnConfig& yarn, v1::Yarn* proto) {
-  proto->set_factor(yarn.factor);
-  proto->set_original_length(yarn.original_length);
-  proto->set_beta_fast(yarn.beta_fast);
-  proto->set_beta_slow(yarn.beta_slow);
-  proto->set_attention_factor(attention::YarnAttentionFactor(yarn));
-}
-
-void SetLongRope(const attention::LongRopeConfig& config, v1::LongRope* proto) {
-  proto->mutable_short_factors()->Assign(config.short_factors.begin(),
-                                         config.short_factors.end());
-  proto->mutable_long_factors()->Assign(config.long_factors.begin(),
-                                        config.long_factors.end());
-  proto->set_original_length(config.original_length);
-  proto->set_max_position(config.max_position);
-  proto->set_attention_factor(attention::LongRopeAttentionFactor(config));
-}
-
-// The family's parameters, with every default filled in.
-void SetParameters(const attention::PositionConfig& position,
-                   v1::PositionEncoding* proto) {
-  switch (position.family) {
-    case PositionFamily::kYarn:
-      SetYarn(position.yarn, proto->mutable_yarn());
-      break;
-    case PositionFamily::kLinear:
-      proto->mutable_linear()->set_factor(position.linear.factor);
-      break;
-    case PositionFamily::kNtkAware:
-      proto->mutable_ntk_aware()->set_alpha(position.ntk_aware.alpha);
-      break;
-    case PositionFamily::kNtkByParts: {
-      v1::NtkByParts* parts = proto->mutable_ntk_by_parts();
-      parts->set_factor(position.ntk_by_parts.factor);
-      parts->set_original_length(position.ntk_by_parts.original_length);
-      break;
-    }
-    case PositionFamily::kDynamicNtk: {
-      v1::DynamicNtk* dynamic = proto->mutable_dynamic_ntk();
-      dynamic->set_factor(position.dynamic_ntk.factor);
-      dynamic->set_max_position(position.dynamic_ntk.max_position);
-      break;
-    }
-    case PositionFamily::kLongRope:
-      SetLongRope(position.long_rope, proto->mutable_long_rope());
-      break;
-    case PositionFamily::kLlama3: {
-      v1::Llama3* llama3 = proto->mutable_llama3();
-      llama3->set_factor(position.llama3.factor);
-      llama3->set_original_length(position.llama3.original_length);
-      llama3->set_low_freq_factor(position.llama3.low_freq_factor);
-      llama3->set_high_freq_factor(position.llama3.high_freq_factor);
-      break;
-    }
-    case PositionFamily::kAlibi: {
-      v1::Alibi* alibi = proto->mutable_alibi();
-      alibi->set_bias_max(position.alibi.bias_max);
-      if (position.alibi.clip_distance) {
-        alibi->set_clip_distance(*position.alibi.clip_distance);
-      }
-      break;
-    }
-    default:
-      break;
+  proto->set_scope(kScopes.ToProto(knn.scope));
+  proto->set_max_tokens(knn.max_tokens);
+  proto->mutable_gate_logits()->Assign(knn.gate_logits.begin(),
+                                       knn.gate_logits.end());
+  if (!knn.gate_logits.empty()) {
+    proto->set_empty_memory(kEmptyMemories.ToProto(knn.empty_memory));
   }
 }
 
-void SetPosition(const attention::PositionConfig& position,
-                 v1::PositionEncoding* proto) {
-  proto->set_family(FamilyToProto(position.family));
-  SetParameters(position, proto);
-  if (position.family == PositionFamily::kNone ||
-      position.family == PositionFamily::kAlibi) {
-    return;  // Nothing turns.
+void SetCompressive(const memory::CompressiveTier& tier,
+                    v1::CompressiveTier* proto) {
+  proto->set_segment_tokens(tier.segment_tokens);
+  proto->set_update(kUpdates.ToProto(tier.update));
+  proto->mutable_gate_logits()->Assign(tier.gate_logits.begin(),
+                                       tier.gate_logits.end());
+  proto->set_empty_memory(kEmptyMemories.ToProto(tier.empty_memory));
+  if (!tier.performer) return;
+  proto->mutable_performer()->set_count(tier.performer->count);
+  proto->mutable_performer()->set_seed(tier.performer->seed);
+  proto->mutable_performer()->set_kernel(
+      kKernels.ToProto(tier.performer->kernel));
+}
+
+// A preset's settings, with what `given` says in their place.
+absl::StatusOr<v1::Profile> OverPreset(const v1::Profile& given) {
+  ASSIGN_OR_RETURN(const memory::Preset* preset,
+                   memory::FindPreset(given.preset(), "profile.preset"));
+  v1::Profile merged = ProfileToProto(preset->profile);
+  // What the preset leaves to be completed by the geometry.
+  if (merged.logit_scale() == 0) merged.clear_logit_scale();
+  if (merged.logit_softcap() == 0) merged.clear_logit_softcap();
+  const auto* reflection = given.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection->ListFields(given, &fields);
+  for (const FieldDescriptor* field : fields) {
+    reflection->ClearField(&merged, field);
   }
-  proto->set_layout(position.layout == RotaryLayout::kHalfSplit
-                        ? v1::ROTARY_LAYOUT_HALF_SPLIT
-                        : v1::ROTARY_LAYOUT_INTERLEAVED);
-  proto->set_theta(position.theta);
-  proto->set_rotary_dim(static_cast<uint32_t>(position.rotary_dim));
+  merged.MergeFrom(given);
+  merged.clear_preset();
+  return merged;
+}
+
+// The value of a field in words; "nothing" when it is absent.
+std::string ValueOf(const Message& message, const FieldDescriptor* field) {
+  const auto* reflection = message.GetReflection();
+  std::string text;
+  if (field->is_repeated()) {
+    for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
+      std::string one;
+      TextFormat::PrintFieldValueToString(message, field, i, &one);
+      absl::StrAppend(&text, i == 0 ? "" : " ", one);
+    }
+  } else if (!field->has_presence() || reflection->HasField(message, field)) {
+    TextFormat::PrintFieldValueToString(message, field, -1, &text);
+  }
+  return text.empty() ? "nothing" : text;
+}
+
+ProfileDifference DifferenceIn(const Message& given, const Message& existing,
+                               const std::string& prefix) {
+  const auto* type = given.GetDescriptor();
+  for (int i = 0; i < type->field_count(); ++i) {
+    const FieldDescriptor* field = type->field(i);
+    const std::string path = absl::StrCat(prefix, field->name());
+    const bool is_message =
+        field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+    if (is_message && given.GetReflection()->HasField(given, field) &&
+        existing.GetReflection()->HasField(existing, field)) {
+      ProfileDifference inside =
+          DifferenceIn(given.GetReflection()->GetMessage(given, field),
+                       existing.GetReflection()->GetMessage(existing, field),
+                       absl::StrCat(path, "."));
+      if (!inside.field.empty()) return inside;
+      continue;
+    }
+    ProfileDifference difference{path, ValueOf(given, field),
+                                 ValueOf(existing, field)};
+    if (difference.given != difference.existing) return difference;
+  }
+  return {};
 }
 
 }  // namespace
 
-absl::StatusOr<memory::Profile> ProfileFromProto(const v1::Profile& proto) {
+absl::StatusOr<memory::Profile> ProfileFromProto(const v1::Profile& given) {
+  if (!given.preset().empty()) {
+    ASSIGN_OR_RETURN(const v1::Profile merged, OverPreset(given));
+    return ProfileFromProto(merged);
+  }
   memory::Profile profile;
-  profile.name = proto.name();
-  profile.layers = proto.layers();
-  profile.query_heads = proto.query_heads();
-  profile.kv_heads = proto.kv_heads();
-  profile.key_dim = proto.key_dim();
-  profile.value_dim = proto.value_dim();
-  if (proto.data_type() != v1::DATA_TYPE_UNSPECIFIED) {
+  profile.name = given.name();
+  profile.layers = given.layers();
+  profile.query_heads = given.query_heads();
+  profile.kv_heads = given.kv_heads();
+  profile.key_dim = given.key_dim();
+  profile.value_dim = given.value_dim();
+  if (given.data_type() != v1::DATA_TYPE_UNSPECIFIED) {
     ASSIGN_OR_RETURN(profile.dtype,
-                     DTypeFromProto(proto.data_type(), "profile.data_type"));
+                     DTypeFromProto(given.data_type(), "profile.data_type"));
   }
-  if (proto.has_logit_scale()) {
-    RETURN_IF_ERROR(CheckAbove("profile.logit_scale", proto.logit_scale(), 0));
-    profile.logit_scale = proto.logit_scale();
+  if (given.has_logit_scale()) {
+    RETURN_IF_ERROR(CheckAbove("profile.logit_scale", given.logit_scale(), 0));
+    profile.logit_scale = given.logit_scale();
   }
-  if (proto.has_position()) {
-    ASSIGN_OR_RETURN(profile.position, PositionFromProto(proto.position()));
+  profile.head_scales = FloatsOf(given.head_scales());
+  if (given.has_logit_softcap()) {
+    RETURN_IF_ERROR(
+        CheckAbove("profile.logit_softcap", given.logit_softcap(), 0));
+    profile.logit_softcap = given.logit_softcap();
   }
-  profile.sink_tokens = proto.sink_tokens();
-  if (proto.has_window()) {
-    ASSIGN_OR_RETURN(profile.window, WindowFromProto(proto.window()));
+  ASSIGN_OR_RETURN(profile.normalization,
+                   kNormalizations.FromProto(given.normalization(),
+                                             "profile.normalization"));
+  if (given.has_position()) {
+    ASSIGN_OR_RETURN(profile.position, PositionFromProto(given.position()));
   }
-  if (proto.has_knn()) {
-    memory::KnnTier knn;
-    knn.top_k = proto.knn().top_k();
-    ASSIGN_OR_RETURN(knn.policy, PolicyFromProto(proto.knn().policy()));
-    knn.distance = proto.knn().distance();
-    profile.knn = knn;
+  if (given.has_sink()) {
+    ASSIGN_OR_RETURN(profile.sink, SinkFromProto(given.sink()));
   }
-  if (proto.has_compressive()) {
+  if (given.has_window()) {
+    ASSIGN_OR_RETURN(profile.window, WindowFromProto(given.window()));
+  }
+  if (given.has_knn()) {
+    ASSIGN_OR_RETURN(profile.knn, KnnFromProto(given.knn()));
+  }
+  if (given.has_compressive()) {
     ASSIGN_OR_RETURN(profile.compressive,
-                     CompressiveFromProto(proto.compressive()));
+                     CompressiveFromProto(given.compressive()));
   }
-  profile.text_encoder = proto.text_encoder();
+  profile.text_encoder = given.text_encoder();
   return profile;
 }
 
@@ -440,34 +316,45 @@ v1::Profile ProfileToProto(const memory::Profile& profile) {
   proto.set_value_dim(profile.value_dim);
   proto.set_data_type(DTypeToProto(profile.dtype));
   proto.set_logit_scale(profile.logit_scale);
+  proto.mutable_head_scales()->Assign(profile.head_scales.begin(),
+                                      profile.head_scales.end());
+  if (profile.logit_softcap > 0) {
+    proto.set_logit_softcap(profile.logit_softcap);
+  }
+  proto.set_normalization(kNormalizations.ToProto(profile.normalization));
   SetPosition(profile.position, proto.mutable_position());
-  proto.set_sink_tokens(profile.sink_tokens);
+  if (profile.sink) {
+    proto.mutable_sink()->set_tokens(profile.sink->tokens);
+    SetRule(profile.sink->positions, proto.mutable_sink()->mutable_positions());
+  }
   if (profile.window) {
-    proto.mutable_window()->set_tokens(profile.window->tokens);
-    proto.mutable_window()->set_policy(profile.window->policy ==
-                                               WindowPolicy::kSliding
-                                           ? v1::WINDOW_POLICY_SLIDING
-                                           : v1::WINDOW_POLICY_SEGMENT);
+    v1::WindowTier* window = proto.mutable_window();
+    window->set_tokens(profile.window->tokens);
+    window->set_commit(kCommits.ToProto(profile.window->commit));
+    window->set_block_tokens(profile.window->block_tokens);
+    SetRule(profile.window->positions, window->mutable_positions());
   }
-  if (profile.knn) {
-    proto.mutable_knn()->set_top_k(profile.knn->top_k);
-    proto.mutable_knn()->set_policy(PolicyToProto(profile.knn->policy));
-    proto.mutable_knn()->set_distance(profile.knn->distance);
-  }
+  if (profile.knn) SetKnn(profile, proto.mutable_knn());
   if (profile.compressive) {
-    v1::CompressiveTier* tier = proto.mutable_compressive();
-    tier->set_segment_tokens(profile.compressive->segment_tokens);
-    tier->set_update(v1::UPDATE_RULE_LINEAR);
-    for (const float gate : profile.compressive->gate_logits) {
-      tier->add_gate_logits(gate);
-    }
-    tier->set_empty_memory(profile.compressive->empty_memory ==
-                                   attention::EmptyMemory::kBypass
-                               ? v1::EMPTY_MEMORY_BYPASS
-                               : v1::EMPTY_MEMORY_STRICT);
+    SetCompressive(*profile.compressive, proto.mutable_compressive());
   }
   proto.set_text_encoder(profile.text_encoder);
   return proto;
+}
+
+ProfileDifference FirstDifference(const memory::Profile& given,
+                                  const memory::Profile& existing) {
+  return DifferenceIn(ProfileToProto(given), ProfileToProto(existing), "");
+}
+
+absl::Status SetPreset(const memory::Preset& preset, v1::ProfilePreset* proto) {
+  ASSIGN_OR_RETURN(const memory::Profile profile,
+                   memory::Complete(preset.profile));
+  *proto->mutable_profile() = ProfileToProto(profile);
+  proto->set_summary(std::string(preset.summary));
+  proto->set_source(std::string(preset.source));
+  proto->set_differences(std::string(preset.differences));
+  return absl::OkStatus();
 }
 
 }  // namespace mneme::service

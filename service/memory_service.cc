@@ -166,8 +166,12 @@ ServerUnaryReactor* MemoryService::CreateSession(
       [=, this](const Cancelled&) -> absl::Status {
         ASSIGN_OR_RETURN(const SessionName name,
                          SessionName::Parse(request->session()));
-        ASSIGN_OR_RETURN(memory::Profile profile, GeometryOf(*request));
-        RETURN_IF_ERROR(memory_->Create(name, std::move(profile)).status());
+        ASSIGN_OR_RETURN(const memory::Profile profile, GeometryOf(*request));
+        const absl::Status created = memory_->Create(name, profile).status();
+        if (absl::IsAlreadyExists(created)) {
+          return ExistsWith(name, profile, created);
+        }
+        RETURN_IF_ERROR(created);
         ASSIGN_OR_RETURN(const auto session, memory_->Describe(name));
         SetSession(name, session, response->mutable_session());
         return absl::OkStatus();
@@ -226,8 +230,75 @@ ServerUnaryReactor* MemoryService::GetCompressiveState(
         const memory::Profile& profile = session->header().profile;
         RETURN_IF_ERROR(CheckCompressiveFits(profile));
         ASSIGN_OR_RETURN(const auto read,
-                         session->CompressiveState(request->layer()));
+                         session->CompressiveState(request->layer(),
+                                                   request->known_version()));
         SetCompressiveRead(read, profile, response);
+        return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::CommitWindow(
+    CallbackServerContext* context, const v1::CommitWindowRequest* request,
+    v1::CommitWindowResponse* response) {
+  return door_->Serve(
+      context, CallOf("CommitWindow", Priority::kWrite, request, response),
+      [=, this](const Cancelled&) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto session, Find(request->session()));
+        ASSIGN_OR_RETURN(const auto result,
+                         session->CommitWindow(request->keep_tokens()));
+        memory_->Changed(session);  // There may be more to seal.
+        response->set_committed_tokens(result.committed_tokens);
+        response->set_window_tokens(result.window_tokens);
+        response->set_knn_tokens(result.knn_tokens);
+        return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::ReadTokens(
+    CallbackServerContext* context, const v1::ReadTokensRequest* request,
+    v1::ReadTokensResponse* response) {
+  return door_->Serve(
+      context, CallOf("ReadTokens", Priority::kRead, request, response),
+      [=, this](const Cancelled&) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto query, TokensQueryFromProto(*request));
+        ASSIGN_OR_RETURN(const auto session, Find(request->session()));
+        ASSIGN_OR_RETURN(const auto result, session->ReadTokens(query));
+        SetTokensResult(result, session->header().profile, response);
+        return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::GetProfile(
+    CallbackServerContext* context, const v1::GetProfileRequest* request,
+    v1::GetProfileResponse* response) {
+  return door_->Serve(context,
+                      {.method = "GetProfile",
+                       .session = {},
+                       .priority = Priority::kRead,
+                       .request = request,
+                       .response = response},
+                      [=](const Cancelled&) -> absl::Status {
+                        ASSIGN_OR_RETURN(
+                            const memory::Preset* preset,
+                            memory::FindPreset(request->name(), "name"));
+                        return SetPreset(*preset, response->mutable_preset());
+                      });
+}
+
+ServerUnaryReactor* MemoryService::ListProfiles(
+    CallbackServerContext* context, const v1::ListProfilesRequest* request,
+    v1::ListProfilesResponse* response) {
+  return door_->Serve(
+      context,
+      {.method = "ListProfiles",
+       .session = {},
+       .priority = Priority::kRead,
+       .request = request,
+       .response = response},
+      [=](const Cancelled&) -> absl::Status {
+        for (const memory::Preset& preset : memory::Presets()) {
+          RETURN_IF_ERROR(SetPreset(preset, response->add_presets()));
+        }
         return absl::OkStatus();
       });
 }
@@ -294,6 +365,25 @@ absl::Status MemoryService::AppendTo(const v1::AppendRequest& request,
   }
   SetAppendResult(result, response);
   return absl::OkStatus();
+}
+
+absl::Status MemoryService::ExistsWith(const SessionName& name,
+                                       const memory::Profile& given,
+                                       const absl::Status& exists) const {
+  const auto session = memory_->Describe(name);
+  const auto complete = memory::Complete(given);
+  if (!session.ok() || !complete.ok()) return exists;
+  const ProfileDifference difference =
+      FirstDifference(*complete, session->profile);
+  if (difference.field.empty()) return exists;
+  base::ErrorDetail detail = base::DetailOf(exists);
+  detail.field = absl::StrCat("profile.", difference.field);
+  return base::Error(
+      absl::StatusCode::kAlreadyExists,
+      absl::StrCat(std::string(exists.message()), ", and ", detail.field,
+                   " cannot be changed: got ", difference.given,
+                   "; the session has ", difference.existing),
+      std::move(detail));
 }
 
 absl::Status MemoryService::AttendOver(const v1::AttendRequest& request,

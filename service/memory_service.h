@@ -76,6 +76,22 @@ class MemoryService final : public v1::MemoryService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::GetCompressiveStateRequest* request,
       v1::GetCompressiveStateResponse* response) override;
+  grpc::ServerUnaryReactor* CommitWindow(
+      grpc::CallbackServerContext* context,
+      const v1::CommitWindowRequest* request,
+      v1::CommitWindowResponse* response) override;
+  grpc::ServerUnaryReactor* ReadTokens(
+      grpc::CallbackServerContext* context,
+      const v1::ReadTokensRequest* request,
+      v1::ReadTokensResponse* response) override;
+  grpc::ServerUnaryReactor* GetProfile(
+      grpc::CallbackServerContext* context,
+      const v1::GetProfileRequest* request,
+      v1::GetProfileResponse* response) override;
+  grpc::ServerUnaryReactor* ListProfiles(
+      grpc::CallbackServerContext* context,
+      const v1::ListProfilesRequest* request,
+      v1::ListProfilesResponse* response) override;
   grpc::ServerUnaryReactor* Verify(grpc::CallbackServerContext* context,
                                    const v1::VerifyRequest* request,
                                    v1::VerifyResponse* response) override;
@@ -92,6 +108,10 @@ class MemoryService final : public v1::MemoryService::CallbackService {
   absl::Status AttendOver(const v1::AttendRequest& request,
                           v1::AttendResponse* response,
                           const memory::Cancelled& cancelled) const;
+  // `exists`, with the first setting in which the living session differs.
+  absl::Status ExistsWith(const memory::SessionName& name,
+                          const memory::Profile& given,
+                          const absl::Status& exists) const;
   absl::Status List(const v1::ListSessionsRequest& request,
                     v1::ListSessionsResponse* response,
                     const memory::Cancelled& cancelled) const;

@@ -36,10 +36,11 @@ class HashEncoder final : public Encoder {
  public:
   static constexpr int kHeads = 2;
   static constexpr int kDim = 128;
+  static constexpr std::string_view kName = "hash-words-ngrams-128";
 
   int heads() const override { return kHeads; }
   int dim() const override { return kDim; }
-  std::string_view name() const override { return "hash-words-ngrams-128"; }
+  std::string_view name() const override { return kName; }
   void Encode(std::string_view text, std::span<float> keys) const override;
 };
 

@@ -53,7 +53,7 @@ absl::StatusOr<Setting> ReadSetting(const Case& c, const Heads& in) {
   position.set_layout(rope == "interleaved" ? v1::ROTARY_LAYOUT_INTERLEAVED
                                             : v1::ROTARY_LAYOUT_HALF_SPLIT);
   position.set_theta(*theta);
-  setting.profile.mutable_window()->set_policy(v1::WINDOW_POLICY_SEGMENT);
+  setting.profile.mutable_window()->set_policy(v1::COMMIT_POLICY_SEGMENT);
   v1::CompressiveTier& tier = *setting.profile.mutable_compressive();
   tier.set_segment_tokens(static_cast<uint32_t>(setting.segment));
   tier.set_empty_memory(first == "memory_is_zero" ? v1::EMPTY_MEMORY_STRICT

@@ -239,7 +239,7 @@ Profile RandomProfile(Random& random) {
     profile.window =
         WindowTier{.tokens = static_cast<uint32_t>(random.Int(1, 90))};
     if (profile.compressive && random.Int(0, 1)) {
-      profile.window = WindowTier{.policy = WindowPolicy::kSegment};
+      profile.window = WindowTier{.policy = CommitPolicy::kSegment};
     }
   }
   return Complete(profile).value();

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "gtest/gtest.h"
 #include "memory/memory.h"
+#include "memory/presets.h"
 #include "memory/profile.h"
 #include "memory/session.h"
 #include "memory/types.h"

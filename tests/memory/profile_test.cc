@@ -1,3 +1,4 @@
+#include "memory/presets.h"
 #include "memory/profile.h"
 
 #include <cmath>
@@ -73,10 +74,10 @@ TEST(Profile, EveryRuleIsRefusedWithTheNameOfItsField) {
       {"profile.window.tokens",
        [](Profile& p) { p.window->tokens = kTierTokensMax + 1; }},
       {"profile.window.tokens",
-       [](Profile& p) { p.window->policy = WindowPolicy::kSegment; }},
+       [](Profile& p) { p.window->policy = CommitPolicy::kSegment; }},
       {"profile.window.policy",
        [](Profile& p) {
-         p.window = WindowTier{.policy = WindowPolicy::kSegment};
+         p.window = WindowTier{.policy = CommitPolicy::kSegment};
          p.compressive.reset();
        }},
       {"profile.knn.top_k", [](Profile& p) { p.knn->top_k = kTopKMax + 1; }},
@@ -173,7 +174,7 @@ std::vector<Profile> Various() {
       .theta = 500000,
       .rotary_dim = 6,
       .yarn = {.factor = 8, .original_length = 4096, .attention_factor = 1.5}};
-  yarn.window = WindowTier{.policy = WindowPolicy::kSegment};
+  yarn.window = WindowTier{.policy = CommitPolicy::kSegment};
   yarn.knn = KnnTier{
       .top_k = 3, .policy = PositionPolicy::kConst, .distance = 1 << 20};
   yarn.compressive->gate_logits = {1, 2, 3, 4};

@@ -15,7 +15,7 @@ Profile Sliding(uint32_t sink, uint32_t window) {
 
 Profile Segments(uint32_t segment) {
   Profile profile;
-  profile.window = WindowTier{.policy = WindowPolicy::kSegment};
+  profile.window = WindowTier{.policy = CommitPolicy::kSegment};
   profile.compressive =
       CompressiveTier{.segment_tokens = segment, .gate_logits = {0}};
   return profile;

@@ -35,7 +35,7 @@ v1::Profile FullProfile() {
   yarn->set_beta_slow(2);
   yarn->set_attention_factor(1.25);
   proto.set_sink_tokens(4);
-  proto.mutable_window()->set_policy(v1::WINDOW_POLICY_SEGMENT);
+  proto.mutable_window()->set_policy(v1::COMMIT_POLICY_SEGMENT);
   proto.mutable_knn()->set_top_k(7);
   proto.mutable_knn()->set_policy(v1::POSITION_POLICY_CONST);
   proto.mutable_knn()->set_distance(2048);
@@ -89,7 +89,7 @@ TEST(Profile, EveryDefaultIsFilledInOnTheWayOut) {
   EXPECT_EQ(shown.position().yarn().beta_fast(), 32);
   EXPECT_EQ(shown.position().yarn().beta_slow(), 1);
   EXPECT_EQ(shown.position().yarn().attention_factor(), 1);
-  EXPECT_EQ(shown.window().policy(), v1::WINDOW_POLICY_SLIDING);
+  EXPECT_EQ(shown.window().policy(), v1::COMMIT_POLICY_TOKEN);
   EXPECT_FALSE(shown.has_knn());
   EXPECT_FALSE(shown.has_compressive());
 }

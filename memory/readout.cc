@@ -1,0 +1,139 @@
+#include "memory/readout.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "attention/dtype.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+
+namespace mneme::memory {
+namespace {
+
+absl::Status CheckLayer(const Profile& profile, uint32_t layer) {
+  if (layer < profile.layers) return absl::OkStatus();
+  return base::InvalidField("layer", absl::StrCat(layer),
+                            absl::StrCat("0 to ", profile.layers - 1));
+}
+
+// `count` elements of the profile's type, rounded as the kNN tier reads them.
+void AppendRow(const Profile& profile, const std::byte* row, size_t count,
+               bool in_knn, std::string& out) {
+  const size_t bytes = count * attention::SizeOf(profile.dtype);
+  if (!in_knn || !profile.knn->dtype) {
+    out.append(reinterpret_cast<const char*>(row), bytes);
+    return;
+  }
+  std::vector<float> numbers(count);
+  std::vector<std::byte> rounded(bytes);
+  attention::ToFloat(profile.dtype, row, count, numbers.data());
+  attention::FromFloat(*profile.knn->dtype, numbers.data(), count,
+                       rounded.data());
+  attention::ToFloat(*profile.knn->dtype, rounded.data(), count,
+                     numbers.data());
+  attention::FromFloat(profile.dtype, numbers.data(), count, rounded.data());
+  out.append(reinterpret_cast<const char*>(rounded.data()), bytes);
+}
+
+std::optional<Tier> ReaderOf(const TierRanges& ranges, uint64_t seq) {
+  for (const auto& [tier, range] :
+       {std::pair{Tier::kSink, ranges.sink}, std::pair{Tier::kKnn, ranges.knn},
+        std::pair{Tier::kWindow, ranges.window}}) {
+    if (seq >= range.begin && seq < range.end) return tier;
+  }
+  return std::nullopt;
+}
+
+void AppendAll(const std::vector<float>& from, std::vector<float>& to) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+}  // namespace
+
+absl::StatusOr<TokensResult> ReadTokensOver(const LogView& view,
+                                            const TokensQuery& query) {
+  const Profile& profile = *view.profile;
+  RETURN_IF_ERROR(CheckLayer(profile, query.layer));
+  const size_t token_bytes =
+      profile.kv_heads * (profile.key_bytes() + profile.value_bytes());
+  uint64_t limit = std::max<uint64_t>(kReadBytesMax / token_bytes, 1);
+  if (query.limit > 0) limit = std::min(limit, query.limit);
+  const TierRanges ranges = view.ranges();
+  TokensResult result;
+  for (uint64_t seq = query.seq_begin; seq < view.seq_next; ++seq) {
+    const std::optional<Tier> tier = ReaderOf(ranges, seq);
+    const bool wanted =
+        query.tiers.empty() ||
+        (tier && std::count(query.tiers.begin(), query.tiers.end(), *tier) > 0);
+    if (!wanted || view.forgotten->Contains(seq)) continue;
+    if (result.seqs.size() == limit) {
+      result.next_seq = seq;
+      break;
+    }
+    result.seqs.push_back(seq);
+    result.tiers.push_back(tier);
+    result.positions.push_back(
+        (*view.rows)[seq / kBlockTokens]->positions()[seq % kBlockTokens]);
+  }
+  for (uint32_t head = 0; head < profile.kv_heads; ++head) {
+    const size_t bank = size_t{query.layer} * profile.kv_heads + head;
+    for (size_t i = 0; i < result.seqs.size(); ++i) {
+      const RowBlock& block = *(*view.rows)[result.seqs[i] / kBlockTokens];
+      const size_t row = result.seqs[i] % kBlockTokens;
+      const bool in_knn = result.tiers[i] == Tier::kKnn;
+      AppendRow(profile, block.keys(bank) + row * profile.key_bytes(),
+                profile.key_dim, in_knn, result.keys);
+      AppendRow(profile, block.values(bank) + row * profile.value_bytes(),
+                profile.value_dim, in_knn, result.values);
+    }
+  }
+  return result;
+}
+
+absl::StatusOr<CompressiveRead> ReadCompressive(const LogView& view,
+                                                uint32_t layer,
+                                                uint64_t known_version) {
+  const Profile& profile = *view.profile;
+  RETURN_IF_ERROR(CheckLayer(profile, layer));
+  const Fold& fold = *view.fold;
+  CompressiveRead read;
+  read.absorbed_seq = fold.absorbed_seq;
+  read.version = fold.Version(*view.forgotten);
+  read.known = known_version == read.version;
+  if (read.known) return read;
+  if (fold.features) {
+    read.performer.emplace().projection = fold.features->projection;
+  }
+  for (uint32_t head = 0; head < profile.kv_heads; ++head) {
+    const size_t bank = size_t{layer} * profile.kv_heads + head;
+    if (fold.features) {
+      const attention::PerformerState& state = fold.performer_banks[bank];
+      AppendAll(state.matrix, read.matrix);
+      AppendAll(state.normalizer, read.normalizer);
+      AppendAll(state.value_sum, read.performer->value_sum);
+      // An empty state has subtracted nothing.
+      read.performer->stabilizers.push_back(
+          std::isfinite(state.stabilizer) ? state.stabilizer : 0);
+      read.performer->tokens = state.token_count;
+    } else {
+      AppendAll(fold.banks[bank].matrix, read.matrix);
+      AppendAll(fold.banks[bank].normalizer, read.normalizer);
+    }
+  }
+  const auto finite = [](float number) { return std::isfinite(number); };
+  if (!std::all_of(read.matrix.begin(), read.matrix.end(), finite) ||
+      !std::all_of(read.normalizer.begin(), read.normalizer.end(), finite)) {
+    return base::Error(
+        absl::StatusCode::kOutOfRange,
+        absl::StrCat("layer ", layer,
+                     ": the state overflows float32; scale keys or values "
+                     "down"),
+        {.reason = "STATE_OVERFLOW"});
+  }
+  return read;
+}
+
+}  // namespace mneme::memory
