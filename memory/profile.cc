@@ -268,7 +268,13 @@ absl::Status CheckPosition(Profile& profile) {
   }
   const absl::Status valid =
       attention::Validate(position, static_cast<int>(profile.key_dim));
-  if (!valid.ok()) return base::Annotate(valid, "profile");
+  if (!valid.ok()) {
+    base::ErrorDetail detail = base::DetailOf(valid);
+    detail.field = absl::StrCat("profile.", detail.field);
+    return base::Error(
+        valid.code(),
+        absl::StrCat("profile.", std::string(valid.message())), detail);
+  }
   const size_t biases = position.relative_bias.biases.size();
   if (position.family == attention::PositionFamily::kRelativeBias &&
       biases % profile.query_heads != 0) {

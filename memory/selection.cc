@@ -239,10 +239,17 @@ class Selector {
     if (!seqs.empty()) {
       scorer_.ScoreTokens(seqs, kv_head_, row, logits.data());
     }
-    if (is_landmark()) {
+    if (is_landmark() && !units.empty()) {
+      // A unit's score may be the group's.
+      std::vector<uint64_t> landmarks;
+      for (const ScoredSeq& unit : units) {
+        landmarks.push_back((unit.seq + 1) * knn_.chunk_tokens - 1);
+      }
+      std::vector<float> weights(units.size());
+      scorer_.ScoreTokens(landmarks, kv_head_, row, weights.data());
       for (size_t u = 0; u < units.size(); ++u) {
         const size_t begin = u == 0 ? 0 : ends[u - 1];
-        GiveWeight(units[u].logit,
+        GiveWeight(weights[u],
                    std::span(logits).subspan(begin, ends[u] - begin));
       }
     }

@@ -13,6 +13,7 @@
 #include "attention/dtype.h"
 #include "base/clock.h"
 #include "memory/memory.h"
+#include "memory/presets.h"
 #include "memory/rocks_store.h"
 #include "tests/bench/contest.h"
 #include "tests/bench/data.h"

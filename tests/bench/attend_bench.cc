@@ -35,7 +35,7 @@ memory::Profile ProfileOf(uint32_t top_k, bool rotated) {
   profile.value_dim = kDim;
   profile.dtype = attention::DType::kF16;
   profile.knn = memory::KnnTier{.top_k = top_k,
-                                .policy = memory::PositionPolicy::kAbsolute};
+                                .positions = {.policy = memory::PositionPolicy::kAbsolute}};
   if (rotated) profile.position.family = attention::PositionFamily::kRope;
   return profile;
 }

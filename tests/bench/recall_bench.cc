@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "memory/memory.h"
+#include "memory/presets.h"
 #include "tests/bench/contest.h"
 #include "tests/bench/data.h"
 #include "tests/testing/map_store.h"

@@ -60,11 +60,11 @@ def convert():
         query: "the key" budget_tokens: 100 recent_entries: 2'''))
     put('convert', 'profile', b'\4' + message('Profile', '''
         name: "p" layers: 2 query_heads: 4 kv_heads: 2 key_dim: 8 value_dim: 6
-        data_type: DATA_TYPE_FLOAT32 logit_scale: 0.5 sink_tokens: 3
+        data_type: DATA_TYPE_FLOAT32 logit_scale: 0.5 sink { tokens: 3 }
         position { family: POSITION_FAMILY_YARN theta: 10000 rotary_dim: 4
                    yarn { factor: 4 original_length: 2048 beta_fast: 32 } }
         window { tokens: 40 }
-        knn { top_k: 8 policy: POSITION_POLICY_CONST distance: 64 }
+        knn { top_k: 8 positions { policy: POSITION_POLICY_CONST distance: 64 } }
         compressive { segment_tokens: 16 gate_logits: [-1]
                       empty_memory: EMPTY_MEMORY_STRICT }'''))
     put('convert', 'page_token', b'\5'

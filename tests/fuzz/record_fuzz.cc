@@ -74,7 +74,8 @@ void DecodesProfile(std::string_view payload) {
   CHECK(again.ok() && EncodeProfile(*again) == EncodeProfile(*profile));
   for (uint32_t layer = 0; profile->compressive && layer < profile->layers;
        ++layer) {
-    const float gate = profile->Gate(layer, profile->query_heads - 1);
+    const float gate = attention::Sigmoid(profile->OfHead(
+        profile->compressive->gate_logits, layer, profile->query_heads - 1));
     CHECK(gate >= 0 && gate <= 1);
   }
 }

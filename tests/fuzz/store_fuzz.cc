@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "memory/memory.h"
+#include "memory/presets.h"
 #include "memory/record.h"
 #include "tests/testing/map_store.h"
 

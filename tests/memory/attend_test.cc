@@ -10,10 +10,9 @@
 
 #include "gtest/gtest.h"
 #include "tests/memory/fixture.h"
+#include "tests/memory/oracle.h"
 #include "tests/memory/rows_fixture.h"
 #include "tests/reference/attention.h"
-#include "tests/reference/compressive.h"
-#include "tests/reference/rope.h"
 
 namespace mneme::memory {
 namespace {
@@ -21,228 +20,118 @@ namespace {
 using testing::Random;
 using testing::Seed;
 
-constexpr double kUnit = 0x1p-24;  // Relative rounding error of a float.
-
-// What an answer should be, in double, with how far a float answer may be off.
-struct Expected {
-  std::vector<double> out;    // [value_dim]
-  std::vector<double> error;  // [value_dim]
-  double lse = 0;
-  double lse_error = 0;
-};
-
-// Attention over one profile, slowly: every key alone, no tiers merged.
-class Oracle {
- public:
-  Oracle(const LogView& view, const attention::PositionEncoder& encoder)
-      : view_(view),
-        profile_(*view.profile),
-        frequencies_(encoder.inv_freq().begin(), encoder.inv_freq().end()),
-        m_(encoder.attention_factor()) {}
-
-  Expected Attend(uint32_t layer, uint32_t head,
-                  const std::vector<float>& query, int64_t position,
-                  std::optional<uint32_t> top_k) const {
-    const size_t bank =
-        size_t{layer} * profile_.kv_heads + head / profile_.group_size();
-    const TierRanges ranges = view_.ranges();
-    std::vector<Scored> all;
-    Collect(ranges.sink, PositionPolicy::kAbsolute, bank, query, position, all);
-    if (profile_.knn) {
-      std::vector<Scored> knn;
-      Collect(ranges.knn, profile_.knn->policy, bank, query, position, knn);
-      std::stable_sort(
-          knn.begin(), knn.end(),
-          [](const auto& a, const auto& b) { return a.logit > b.logit; });
-      const uint32_t k = top_k.value_or(profile_.knn->top_k);
-      if (k > 0 && k < knn.size()) knn.resize(k);
-      all.insert(all.end(), knn.begin(), knn.end());
-    }
-    if (profile_.window) {
-      Collect(ranges.window, PositionPolicy::kAbsolute, bank, query, position,
-              all);
-    }
-    return Softmax(all, bank);
+PositionRule RandomRule(Random& random, std::vector<PositionPolicy> policies) {
+  PositionRule rule;
+  rule.policy = policies[random.Int(0, policies.size() - 1)];
+  if (rule.policy == PositionPolicy::kConst ||
+      rule.policy == PositionPolicy::kClamp) {
+    rule.distance = random.Int(0, 300);
   }
+  return rule;
+}
 
-  // Mixes the compressive tier into `expected`.
-  void Mix(uint32_t layer, uint32_t head, const std::vector<float>& query,
-           Expected& expected) const {
-    const size_t bank =
-        size_t{layer} * profile_.kv_heads + head / profile_.group_size();
-    const double g = profile_.Gate(layer, head);
-    reference::Memory memory(profile_.key_dim, profile_.value_dim);
-    reference::Memory magnitude(profile_.key_dim, profile_.value_dim);
-    uint64_t live = 0;
-    for (uint64_t seq = 0; seq < view_.fold->absorbed_seq; ++seq) {
-      if (view_.forgotten->Contains(seq)) continue;
-      ++live;
-      std::vector<float> value = Row(bank, seq, /*values=*/true);
-      const std::vector<float> key = Row(bank, seq, false);
-      reference::Update(key.data(), value.data(), 1, false, memory);
-      for (float& x : value) x = std::abs(x);
-      reference::Update(key.data(), value.data(), 1, false, magnitude);
-    }
-    if (live == 0 &&
-        profile_.compressive->empty_memory == attention::EmptyMemory::kBypass) {
-      return;
-    }
-    std::vector<double> read(profile_.value_dim, 0);
-    std::vector<double> size(profile_.value_dim, 0);
-    if (live > 0) {
-      read = reference::Recall(memory, query.data());
-      size = reference::Recall(magnitude, query.data());
-    }
-    // Sums over tokens and over the key's components, above and below the line,
-    // then the mix.
-    const double units = 2 * (live + profile_.key_dim + 8) * kUnit;
-    for (size_t i = 0; i < read.size(); ++i) {
-      expected.error[i] = (1 - g) * expected.error[i] +
-                          4 * kUnit * std::abs(expected.out[i]) +
-                          g * units * size[i];
-      expected.out[i] = g * read[i] + (1 - g) * expected.out[i];
-    }
+attention::PositionConfig RandomPosition(const Profile& profile,
+                                         Random& random) {
+  using attention::PositionFamily;
+  attention::PositionConfig position;
+  const std::vector<PositionFamily> families = {
+      PositionFamily::kNone,        PositionFamily::kRope,
+      PositionFamily::kYarn,        PositionFamily::kDynamicNtk,
+      PositionFamily::kXpos,        PositionFamily::kAlibi,
+      PositionFamily::kRelativeBias};
+  position.family = families[random.Int(0, families.size() - 1)];
+  position.layout = static_cast<attention::RotaryLayout>(random.Int(0, 1));
+  position.yarn = {.factor = 4, .original_length = 64};
+  position.dynamic_ntk = {.factor = 2, .max_position = 200};
+  if (random.Int(0, 1)) position.alibi.clip_distance = random.Int(0, 200);
+  position.relative_bias.biases =
+      random.Normals(profile.query_heads * random.Int(1, 40));
+  return position;
+}
+
+KnnTier RandomKnn(const Profile& profile, Random& random) {
+  using enum PositionPolicy;
+  const bool has_bias =
+      profile.position.family == attention::PositionFamily::kAlibi ||
+      profile.position.family == attention::PositionFamily::kRelativeBias;
+  KnnTier knn;
+  knn.positions = RandomRule(
+      random,
+      has_bias ? std::vector{kAbsolute, kNone, kClamp}
+               : std::vector{kAbsolute, kConst, kNone, kClamp, kLocalOrigin});
+  if (random.Int(0, 2) == 0) knn.chunk_tokens = random.Int(2, 9);
+  knn.top_k = knn.chunk_tokens * random.Int(0, 12);
+  knn.scope = static_cast<SelectionScope>(random.Int(0, 1));
+  if (random.Int(0, 2) == 0 && profile.dtype == attention::DType::kF32) {
+    knn.dtype = static_cast<attention::DType>(random.Int(1, 2));
   }
-
- private:
-  struct Scored {
-    uint64_t seq;
-    double logit;
-    double error;
-  };
-
-  std::vector<float> Row(size_t bank, uint64_t seq, bool values) const {
-    const RowBlock& block = *(*view_.rows)[seq / kBlockTokens];
-    const size_t row = seq % kBlockTokens;
-    std::vector<float> out(values ? profile_.value_dim : profile_.key_dim);
-    attention::ToFloat(profile_.dtype,
-                       values
-                           ? block.values(bank) + row * profile_.value_bytes()
-                           : block.keys(bank) + row * profile_.key_bytes(),
-                       out.size(), out.data());
-    return out;
+  if (random.Int(0, 2) == 0) knn.max_tokens = random.Int(1, 200);
+  if (random.Int(0, 2) == 0) {
+    knn.gate_logits = random.Normals(profile.query_heads);
+    knn.empty_memory = static_cast<attention::EmptyMemory>(random.Int(0, 1));
   }
+  return knn;
+}
 
-  std::vector<double> Turned(const std::vector<float>& row,
-                             int64_t position) const {
-    return reference::Rotate(
-        row, position, frequencies_,
-        profile_.position.layout == attention::RotaryLayout::kInterleaved);
-  }
-
-  void Collect(SeqRange range, PositionPolicy policy, size_t bank,
-               const std::vector<float>& query, int64_t position,
-               std::vector<Scored>& all) const {
-    const bool turn_query = policy != PositionPolicy::kNone;
-    const std::vector<double> q = Turned(
-        query, !turn_query                        ? 0
-               : policy == PositionPolicy::kConst ? profile_.knn->distance
-                                                  : position);
-    for (uint64_t seq = range.begin; seq < range.end; ++seq) {
-      const int64_t at =
-          (*view_.rows)[seq / kBlockTokens]->positions()[seq % kBlockTokens];
-      if (view_.forgotten->Contains(seq) || at > position) continue;
-      const std::vector<double> k = Turned(
-          Row(bank, seq, false), policy == PositionPolicy::kAbsolute ? at : 0);
-      double logit = 0;
-      double magnitude = 0;
-      for (size_t i = 0; i < k.size(); ++i) {
-        logit += q[i] * k[i];
-        magnitude += std::abs(q[i] * k[i]);
-      }
-      const double scale = profile_.logit_scale * m_ * m_;
-      // The dot product's roundings; a few for the scale; each rotated
-      // component is off by a few units of its pair's length, on both sides.
-      double q_norm = 0;
-      double k_norm = 0;
-      for (size_t i = 0; i < k.size(); ++i) {
-        q_norm += q[i] * q[i];
-        k_norm += k[i] * k[i];
-      }
-      const double error =
-          ((k.size() + 6) * magnitude + 12 * std::sqrt(q_norm * k_norm)) *
-          kUnit * scale;
-      all.push_back({seq, logit * scale, error});
-    }
-  }
-
-  Expected Softmax(const std::vector<Scored>& all, size_t bank) const {
-    Expected expected{std::vector<double>(profile_.value_dim),
-                      std::vector<double>(profile_.value_dim), 0, 0};
-    expected.lse = -std::numeric_limits<double>::infinity();
-    double largest = expected.lse;
-    double logit_error = 0;
-    for (const Scored& scored : all) {
-      largest = std::max(largest, scored.logit);
-      logit_error = std::max(logit_error, scored.error);
-    }
-    if (all.empty()) return expected;
-    double total = 0;
-    for (const Scored& s : all) total += std::exp(s.logit - largest);
-    std::vector<double> magnitude(profile_.value_dim);
-    for (const Scored& s : all) {
-      const double weight = std::exp(s.logit - largest) / total;
-      const std::vector<float> value = Row(bank, s.seq, true);
-      for (size_t i = 0; i < value.size(); ++i) {
-        expected.out[i] += weight * value[i];
-        magnitude[i] += weight * std::abs(value[i]);
-      }
-    }
-    expected.lse = largest + std::log(total);
-    // A weight is off by twice the error of a logit (its own and the sum's), an
-    // exponential by a few units, a tile of 128 by its sum's roundings, the
-    // merge of the tiers by a few more.
-    const double weight_error = 2 * logit_error + (128 + 24) * kUnit;
-    for (size_t i = 0; i < magnitude.size(); ++i) {
-      expected.error[i] = 2 * weight_error * magnitude[i];
-    }
-    expected.lse_error =
-        logit_error + (128 + 8 + 4 * std::abs(expected.lse)) * kUnit;
-    return expected;
-  }
-
-  const LogView& view_;
-  const Profile& profile_;
-  const std::vector<double> frequencies_;
-  const double m_;
-};
-
+// Any setting that can stand beside any other.
 Profile RandomProfile(Random& random) {
   Profile profile;
   profile.layers = random.Int(1, 2);
   profile.kv_heads = random.Int(1, 3);
   profile.query_heads = profile.kv_heads * random.Int(1, 3);
-  profile.key_dim = 2 * random.Int(1, 9);
+  profile.key_dim = 2 * random.Int(2, 9);
   profile.value_dim = random.Int(1, 20);
   profile.dtype = static_cast<attention::DType>(random.Int(0, 2));
-  profile.position.family =
-      static_cast<attention::PositionFamily>(random.Int(0, 2));
-  profile.position.layout =
-      static_cast<attention::RotaryLayout>(random.Int(0, 1));
-  profile.position.yarn = {.factor = 4, .original_length = 64};
-  profile.sink_tokens = random.Int(0, 5);
+  profile.position = RandomPosition(profile, random);
+  profile.normalization = static_cast<Normalization>(random.Int(0, 2));
+  if (random.Int(0, 2) == 0) profile.logit_softcap = random.Uniform(0.5, 5);
+  if (random.Int(0, 2) == 0) {
+    for (uint32_t i = 0; i < profile.query_heads; ++i) {
+      profile.head_scales.push_back(random.Uniform(0.2, 3));
+    }
+  }
+  if (random.Int(0, 2)) profile.knn = RandomKnn(profile, random);
+  if (!profile.knn || random.Int(0, 2)) {
+    profile.window =
+        WindowTier{.tokens = static_cast<uint32_t>(random.Int(1, 90)),
+                   .commit = static_cast<CommitPolicy>(random.Int(0, 4))};
+  }
   if (random.Int(0, 1)) {
     profile.compressive = CompressiveTier{
         .segment_tokens = static_cast<uint32_t>(random.Int(1, 40)),
+        .update = static_cast<UpdateRule>(random.Int(0, 1)),
         .gate_logits = random.Normals(profile.query_heads),
         .empty_memory = static_cast<attention::EmptyMemory>(random.Int(0, 1))};
   }
-  if (random.Int(0, 2)) {
-    profile.knn =
-        KnnTier{.top_k = static_cast<uint32_t>(random.Int(0, 30)),
-                .policy = static_cast<PositionPolicy>(random.Int(0, 2))};
-    if (profile.knn->policy == PositionPolicy::kConst) {
-      profile.knn->distance = random.Int(0, 500);
+  if (profile.window && profile.window->commit == CommitPolicy::kSegment) {
+    if (profile.compressive)
+      profile.window->tokens = 0;
+    else
+      profile.window->commit = CommitPolicy::kToken;
+  }
+  if (profile.window && profile.window->commit == CommitPolicy::kBlock) {
+    profile.window->block_tokens = random.Int(1, 30);
+    if (profile.knn && random.Int(0, 1)) {
+      // A landmark is the last of two tokens or more.
+      const uint32_t chunk = random.Int(2, 9);
+      profile.knn->chunk_tokens = chunk;
+      profile.knn->top_k = chunk * random.Int(0, 12);
+      profile.knn->chunk_score = ChunkScore::kLandmark;
+      profile.window->block_tokens = chunk * random.Int(1, 3);
     }
   }
-  if (!profile.knn || random.Int(0, 2)) {
-    profile.window =
-        WindowTier{.tokens = static_cast<uint32_t>(random.Int(1, 90))};
-    if (profile.compressive && random.Int(0, 1)) {
-      profile.window = WindowTier{.policy = CommitPolicy::kSegment};
-    }
+  const bool ranks = profile.window && random.Int(0, 3) == 0;
+  if (ranks) profile.window->positions.policy = PositionPolicy::kCacheRank;
+  if (random.Int(0, 1)) {
+    profile.sink = SinkTier{.tokens = static_cast<uint32_t>(random.Int(1, 5))};
+    using enum PositionPolicy;
+    profile.sink->positions =
+        ranks ? PositionRule{.policy = kCacheRank}
+              : RandomRule(random, {kAbsolute, kNone, kClamp});
   }
-  return Complete(profile).value();
+  const auto complete = Complete(profile);
+  EXPECT_TRUE(complete.ok()) << complete.status();
+  return complete.ok() ? *complete : SmallProfile();
 }
 
 struct Case {
@@ -268,7 +157,7 @@ struct Case {
     if (!profile.compressive) return;
     auto fold = std::make_shared<Fold>(profile);
     fold->AbsorbUpTo(profile, *view.rows, *view.forgotten,
-                     AbsorbedEnd(profile, view.seq_next));
+                     AbsorbedEnd(profile, view.ranges()));
     view.fold = std::move(fold);
   }
 
@@ -277,21 +166,44 @@ struct Case {
   LogView view;
 };
 
+std::vector<float> RandomGates(size_t count, Random& random) {
+  std::vector<float> gates(count);
+  for (float& gate : gates) gate = static_cast<float>(random.Uniform(0, 1));
+  return gates;
+}
+
 TEST(Attend, AgreesWithDoubleForEveryKindOfProfile) {
   Random random(Seed());
-  for (int round = 0; round < 150; ++round) {
+  int rows = 0;
+  int undecided = 0;
+  for (int round = 0; round < 300; ++round) {
     SCOPED_TRACE(round);
     Case c(RandomProfile(random), random.Int(0, 400), random);
+    if (c.profile.window && random.Int(0, 1) &&
+        c.profile.window->commit != CommitPolicy::kSegment) {
+      c.view.committed_seq = random.Int(0, c.view.seq_next);
+    }
     c.Forget(random);
     c.MakeFold();
     const Oracle oracle(c.view, c.encoder);
     AttendQuery query = RandomQuery(c.profile, random.Int(1, 3), random);
-    if (random.Int(0, 2) == 0) query.top_k = random.Int(0, 40);
+    if (random.Int(0, 2) == 0) {
+      query.top_k =
+          random.Int(0, 10) * (c.profile.knn ? c.profile.knn->chunk_tokens : 1);
+    }
     for (LayerRead& read : query.reads) {
       // Behind the state, anywhere else without one.
       const bool anywhere = !c.profile.compressive && random.Int(0, 1);
       for (size_t r = 0; anywhere && r < read.rows; ++r) {
         read.positions.push_back(random.Int(0, c.view.position_next + 9));
+      }
+      const size_t gates = c.profile.query_heads * read.rows;
+      if (random.Int(0, 1) && c.profile.knn &&
+          !c.profile.knn->gate_logits.empty()) {
+        read.knn_gates = RandomGates(gates, random);
+      }
+      if (random.Int(0, 1) && c.profile.compressive) {
+        read.compressive_gates = RandomGates(gates, random);
       }
     }
     ASSERT_TRUE(CheckAttendQuery(c.profile, query).ok());
@@ -300,27 +212,21 @@ TEST(Attend, AgreesWithDoubleForEveryKindOfProfile) {
     for (size_t l = 0; l < query.reads.size(); ++l) {
       const LayerRead& read = query.reads[l];
       const LayerOutput& output = result->outputs[l];
-      const double total =
-          std::accumulate(output.shares.begin(), output.shares.end(), 0.0);
       bool all_saw = true;
       for (uint32_t head = 0; head < c.profile.query_heads; ++head) {
         for (size_t r = 0; r < read.rows; ++r) {
           const size_t row = head * read.rows + r;
-          const std::vector<float> q(
-              read.queries.begin() + row * c.profile.key_dim,
-              read.queries.begin() + (row + 1) * c.profile.key_dim);
-          const int64_t position =
-              read.positions.empty() ? c.view.position_next : read.positions[r];
-          Expected expected =
-              oracle.Attend(read.layer, head, q, position, query.top_k);
+          const Expected expected = oracle.Attend(query, read, head, r);
+          ++rows;
+          if (expected.undecided) {
+            ++undecided;
+            continue;
+          }
           if (std::isinf(expected.lse)) {
             ASSERT_EQ(output.lse[row], expected.lse);
             all_saw = false;
           } else {
             ASSERT_NEAR(output.lse[row], expected.lse, expected.lse_error);
-          }
-          if (c.profile.compressive) {
-            oracle.Mix(read.layer, head, q, expected);
           }
           for (size_t i = 0; i < c.profile.value_dim; ++i) {
             ASSERT_NEAR(output.output[row * c.profile.value_dim + i],
@@ -330,18 +236,22 @@ TEST(Attend, AgreesWithDoubleForEveryKindOfProfile) {
         }
       }
       // Each tier's share is rounded with its lse, a float of size |lse|.
+      const double total =
+          std::accumulate(output.shares.begin(), output.shares.end(), 0.0);
       if (all_saw) {
         EXPECT_NEAR(total, 1, 1e-5);
       }
     }
   }
+  // What is skipped is rare enough to prove nothing wrong.
+  EXPECT_LT(undecided, rows / 20);
 }
 
 Case WindowAndKnn(Random& random) {
   Profile profile = SmallProfile();
   profile.compressive.reset();
   profile.position.family = attention::PositionFamily::kRope;
-  profile.knn->policy = PositionPolicy::kAbsolute;
+  profile.knn->positions.policy = PositionPolicy::kAbsolute;
   return Case(Complete(profile).value(), 300, random);
 }
 
@@ -561,7 +471,7 @@ TEST(Attend, WhatDoesNotFitTheProfileIsRefusedByField) {
   EXPECT_EQ(field([](AttendQuery& q) { q.top_items = kTopItemsMax + 1; }),
             "top_items");
   Profile plain = profile;
-  plain.sink_tokens = 0;
+  plain.sink.reset();
   plain.knn.reset();
   plain.compressive.reset();
   for (const Tier tier : {Tier::kSink, Tier::kKnn, Tier::kCompressive}) {

@@ -25,9 +25,10 @@ TEST(Concurrency, AnAnswerBelongsToOneCommitWhileOthersAppendAndSeal) {
   profile.key_dim = 4;
   profile.value_dim = 1;
   profile.dtype = attention::DType::kF32;
-  profile.sink_tokens = 3;
+  profile.sink = SinkTier{.tokens = 3};
   profile.window = WindowTier{.tokens = 70};
-  profile.knn = KnnTier{.top_k = 8, .policy = PositionPolicy::kNone};
+  profile.knn =
+      KnnTier{.top_k = 8, .positions = {.policy = PositionPolicy::kNone}};
   House house;
   auto session = house.Create("s", profile);
   profile = session->header().profile;

@@ -59,9 +59,10 @@ inline Profile SmallProfile() {
   profile.key_dim = 8;
   profile.value_dim = 6;
   profile.dtype = attention::DType::kF32;
-  profile.sink_tokens = 3;
+  profile.sink = SinkTier{.tokens = 3};
   profile.window = WindowTier{.tokens = 40};
-  profile.knn = KnnTier{.top_k = 8, .policy = PositionPolicy::kNone};
+  profile.knn =
+      KnnTier{.top_k = 8, .positions = {.policy = PositionPolicy::kNone}};
   profile.compressive =
       CompressiveTier{.segment_tokens = 16, .gate_logits = {-1.0F}};
   return Complete(profile).value();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "memory/presets.h"
 
 namespace mneme::memory {
 namespace {

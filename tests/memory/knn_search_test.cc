@@ -30,7 +30,7 @@ Case MakeCase(PositionPolicy policy, Random& random) {
   profile.key_dim = 8;
   profile.value_dim = 1;
   profile.dtype = attention::DType::kF32;
-  profile.knn = KnnTier{.top_k = 5, .policy = policy};
+  profile.knn = KnnTier{.top_k = 5, .positions = {.policy = policy}};
   profile.position.family = attention::PositionFamily::kRope;
   profile = Complete(profile).value();
   auto encoder =
@@ -45,11 +45,11 @@ std::shared_ptr<const Segment> Seal(const Case& c, uint64_t begin,
                                     PositionPolicy policy) {
   auto segment = std::make_shared<Segment>();
   segment->range = {begin, begin + kSealTokens};
-  KeyReader reader(c.profile, c.encoder);
+  KeyReader reader(c.profile, c.encoder, FormOf({.policy = policy}, {}));
   for (size_t bank = 0; bank < 2; ++bank) {
     std::vector<float> keys;
     ForEachSlice(*c.view.rows, segment->range, [&](const BlockSlice& slice) {
-      const float* rows = reader.Keys(slice, bank, policy);
+      const float* rows = reader.Keys(slice, bank);
       keys.insert(keys.end(), rows, rows + slice.count * 8);
       return true;
     });
@@ -64,9 +64,9 @@ std::vector<ScoredSeq> BruteForce(const Case& c, PositionPolicy policy,
                                   size_t bank, SeqRange range, size_t k,
                                   const float* query, int64_t position) {
   std::vector<ScoredSeq> all;
-  KeyReader reader(c.profile, c.encoder);
+  KeyReader reader(c.profile, c.encoder, FormOf({.policy = policy}, {}));
   ForEachSlice(*c.view.rows, range, [&](const BlockSlice& slice) {
-    const float* keys = reader.Keys(slice, bank, policy);
+    const float* keys = reader.Keys(slice, bank);
     for (size_t i = 0; i < slice.count; ++i) {
       const uint64_t seq = slice.seq_first + i;
       if (c.view.forgotten->Contains(seq)) continue;
@@ -90,16 +90,17 @@ void ExpectExact(const Case& c, PositionPolicy policy, SeqRange range,
   for (size_t r = 0; r < query_rows; ++r) {
     positions.push_back(random.Int(0, kCount * 3));
   }
-  const std::vector<float> queries = random.Normals(query_rows * 8);
-  const BankQueries rows{
-      .queries = queries.data(), .heads = 1, .positions = positions};
-  const auto found =
-      SearchTopK(c.view, c.encoder, policy, bank, range, k, rows, Never);
+  const LayerRead read{.rows = query_rows,
+                       .queries = random.Normals(2 * query_rows * 8),
+                       .positions = positions};
+  TierScorer scorer(c.view, c.encoder, {.policy = policy}, {}, read, positions);
+  const auto head = static_cast<uint32_t>(bank);
+  const auto found = SearchTopK(c.view, scorer, head, range, k, Never);
   ASSERT_TRUE(found.ok()) << found.status();
   ASSERT_EQ(found->size(), query_rows);
   for (size_t r = 0; r < query_rows; ++r) {
-    const auto expected =
-        BruteForce(c, policy, bank, range, k, &queries[r * 8], positions[r]);
+    const auto expected = BruteForce(
+        c, policy, bank, range, k, scorer.Queries(head) + r * 8, positions[r]);
     ASSERT_EQ((*found)[r].size(), expected.size());
     for (size_t i = 0; i < expected.size(); ++i) {
       ASSERT_EQ((*found)[r][i].seq, expected[i].seq) << "rank " << i;
@@ -160,28 +161,15 @@ TEST(KnnSearch, EqualKeysAreChosenByAge) {
 TEST(KnnSearch, StopsWhenTheCallerIsGone) {
   Random random(Seed());
   const Case c = MakeCase(PositionPolicy::kNone, random);
-  const std::vector<float> query = random.Normals(8);
-  const std::vector<int64_t> position = {kPositionMax};
+  const LayerRead read{
+      .rows = 1, .queries = random.Normals(16), .positions = {kPositionMax}};
+  TierScorer scorer(c.view, c.encoder, {.policy = PositionPolicy::kNone}, {},
+                    read, read.positions);
   int asked = 0;
-  const auto found =
-      SearchTopK(c.view, c.encoder, PositionPolicy::kNone, 0, {0, kCount}, 3,
-                 {.queries = query.data(), .heads = 1, .positions = position},
-                 [&] { return ++asked == 3; });
+  const auto found = SearchTopK(c.view, scorer, 0, {0, kCount}, 3,
+                                [&] { return ++asked == 3; });
   EXPECT_EQ(found.status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(asked, 3);
-}
-
-TEST(KnnSearch, VisibleCountStopsAtTheQueryPosition) {
-  RowBlock block(SmallProfile());
-  for (size_t i = 0; i < kBlockTokens; ++i) {
-    block.positions()[i] = 10 + 2 * static_cast<int64_t>(i);
-  }
-  const BlockSlice slice{&block, 0, 3, 5};  // Positions 16, 18, 20, 22, 24.
-  EXPECT_EQ(VisibleCount(slice, 15), 0u);
-  EXPECT_EQ(VisibleCount(slice, 16), 1u);
-  EXPECT_EQ(VisibleCount(slice, 21), 3u);
-  EXPECT_EQ(VisibleCount(slice, 24), 5u);
-  EXPECT_EQ(VisibleCount(slice, 100), 5u);
 }
 
 }  // namespace

@@ -125,10 +125,11 @@ TEST(PositionFamilies, AlibiAtOneDistanceIsRefused) {
   PositionConfig position;
   position.family = PositionFamily::kAlibi;
   Profile profile = WindowAndKnn(position, 20, 0);
-  profile.knn->policy = PositionPolicy::kConst;
+  profile.knn->positions.policy = PositionPolicy::kConst;
   const auto refused = Complete(profile);
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
-  EXPECT_EQ(base::DetailOf(refused.status()).field, "profile.knn.policy");
+  EXPECT_EQ(base::DetailOf(refused.status()).field,
+            "profile.knn.positions.policy");
 }
 
 }  // namespace

@@ -1,4 +1,3 @@
-#include "memory/presets.h"
 #include "memory/profile.h"
 
 #include <cmath>
@@ -10,6 +9,7 @@
 
 #include "base/error.h"
 #include "gtest/gtest.h"
+#include "memory/presets.h"
 #include "tests/memory/fixture.h"
 
 namespace mneme::memory {
@@ -68,30 +68,101 @@ TEST(Profile, EveryRuleIsRefusedWithTheNameOfItsField) {
       {"profile.logit_scale", [](Profile& p) { p.logit_scale = -1; }},
       {"profile.logit_scale", [](Profile& p) { p.logit_scale = kNan; }},
       {"profile.logit_scale", [](Profile& p) { p.logit_scale = kInfinity; }},
-      {"profile.sink_tokens",
-       [](Profile& p) { p.sink_tokens = kSinkTokensMax + 1; }},
+      {"profile.sink.tokens",
+       [](Profile& p) { p.sink = SinkTier{.tokens = kSinkTokensMax + 1}; }},
       {"profile.window.tokens", [](Profile& p) { p.window->tokens = 0; }},
       {"profile.window.tokens",
        [](Profile& p) { p.window->tokens = kTierTokensMax + 1; }},
       {"profile.window.tokens",
-       [](Profile& p) { p.window->policy = CommitPolicy::kSegment; }},
-      {"profile.window.policy",
+       [](Profile& p) { p.window->commit = CommitPolicy::kSegment; }},
+      {"profile.window.commit",
        [](Profile& p) {
-         p.window = WindowTier{.policy = CommitPolicy::kSegment};
+         p.window = WindowTier{.commit = CommitPolicy::kSegment};
          p.compressive.reset();
        }},
       {"profile.knn.top_k", [](Profile& p) { p.knn->top_k = kTopKMax + 1; }},
-      {"profile.knn.distance", [](Profile& p) { p.knn->distance = 1; }},
-      {"profile.knn.distance",
+      {"profile.knn.positions.distance",
+       [](Profile& p) { p.knn->positions.distance = 1; }},
+      {"profile.knn.positions.distance",
        [](Profile& p) {
-         p.knn->policy = PositionPolicy::kConst;
-         p.knn->distance = -1;
+         p.knn->positions.policy = PositionPolicy::kConst;
+         p.knn->positions.distance = -1;
        }},
-      {"profile.knn.distance",
+      {"profile.knn.positions.distance",
        [](Profile& p) {
-         p.knn->policy = PositionPolicy::kConst;
-         p.knn->distance = kPositionMax + 1;
+         p.knn->positions.policy = PositionPolicy::kConst;
+         p.knn->positions.distance = kPositionMax + 1;
        }},
+      {"profile.window.block_tokens",
+       [](Profile& p) { p.window->commit = CommitPolicy::kBlock; }},
+      {"profile.window.block_tokens",
+       [](Profile& p) { p.window->block_tokens = 4; }},
+      {"profile.sink.positions.policy",
+       [](Profile& p) {
+         p.sink->positions.policy = PositionPolicy::kCacheRank;
+       }},
+      {"profile.knn.positions.policy",
+       [](Profile& p) {
+         p.knn->positions.policy = PositionPolicy::kCacheRank;
+       }},
+      {"profile.knn.positions.policy",
+       [](Profile& p) {
+         p.position.family = attention::PositionFamily::kAlibi;
+         p.knn->positions.policy = PositionPolicy::kConst;
+       }},
+      {"profile.knn.positions.policy",
+       [](Profile& p) {
+         p.position.family = attention::PositionFamily::kLearned;
+         p.knn->positions.policy = PositionPolicy::kNone;
+       }},
+      {"profile.knn.chunk_tokens",
+       [](Profile& p) { p.knn->chunk_tokens = kChunkTokensMax + 1; }},
+      {"profile.knn.top_k",
+       [](Profile& p) {
+         p.knn->chunk_tokens = 4;
+         p.knn->top_k = 9;
+       }},
+      {"profile.knn.chunk_score",
+       [](Profile& p) {
+         p.knn->chunk_tokens = 4;
+         p.knn->chunk_score = ChunkScore::kLandmark;
+       }},
+      {"profile.knn.data_type",
+       [](Profile& p) {
+         p.dtype = attention::DType::kF16;
+         p.knn->dtype = attention::DType::kF32;
+       }},
+      {"profile.knn.gate_logits",
+       [](Profile& p) {
+         p.knn->gate_logits = {1, 2, 3};
+       }},
+      {"profile.knn.empty_memory",
+       [](Profile& p) {
+         p.knn->empty_memory = attention::EmptyMemory::kStrict;
+       }},
+      {"profile.head_scales",
+       [](Profile& p) {
+         p.head_scales = {1, 2};
+       }},
+      {"profile.head_scales", [](Profile& p) { p.head_scales = {0}; }},
+      {"profile.logit_softcap", [](Profile& p) { p.logit_softcap = -1; }},
+      {"profile.logit_softcap", [](Profile& p) { p.logit_softcap = kNan; }},
+      {"profile.position.relative_bias.biases",
+       [](Profile& p) {
+         p.position.family = attention::PositionFamily::kRelativeBias;
+       }},
+      {"profile.position.relative_bias.biases",
+       [](Profile& p) {
+         p.position.family = attention::PositionFamily::kRelativeBias;
+         p.position.relative_bias.biases = {1, 2, 3};
+       }},
+      {"profile.compressive.update",
+       [](Profile& p) {
+         p.compressive->update = UpdateRule::kDelta;
+         p.compressive->performer = PerformerTier{.count = 8};
+       }},
+      {"profile.compressive.performer.count",
+       [](Profile& p) { p.compressive->performer = PerformerTier{}; }},
       {"profile.compressive.segment_tokens",
        [](Profile& p) { p.compressive->segment_tokens = 0; }},
       {"profile.compressive.segment_tokens",
@@ -112,17 +183,17 @@ TEST(Profile, EveryRuleIsRefusedWithTheNameOfItsField) {
        }},
       {"profile.text_encoder", [](Profile& p) { p.text_encoder = "other"; }},
       {"profile", [](Profile& p) { p.text_encoder = "hash-words-ngrams-128"; }},
-      {"position.theta",
+      {"profile.position.theta",
        [](Profile& p) {
          p.position.family = attention::PositionFamily::kRope;
          p.position.theta = 1;
        }},
-      {"position.rotary_dim",
+      {"profile.position.rotary_dim",
        [](Profile& p) {
          p.position.family = attention::PositionFamily::kRope;
          p.position.rotary_dim = 3;
        }},
-      {"position.yarn.original_length", [](Profile& p) {
+      {"profile.position.yarn.original_length", [](Profile& p) {
          p.position.family = attention::PositionFamily::kYarn;
        }}};
   for (const auto& [field, spoil] : rules) {
@@ -139,11 +210,11 @@ TEST(Profile, EveryRuleIsRefusedWithTheNameOfItsField) {
 
 TEST(Profile, TheLimitsThemselvesAreAllowed) {
   Profile profile = SmallProfile();
-  profile.sink_tokens = kSinkTokensMax;
+  profile.sink = SinkTier{.tokens = static_cast<uint32_t>(kSinkTokensMax)};
   profile.window->tokens = kTierTokensMax;
   profile.knn->top_k = kTopKMax;
-  profile.knn->policy = PositionPolicy::kConst;
-  profile.knn->distance = kPositionMax;
+  profile.knn->positions.policy = PositionPolicy::kConst;
+  profile.knn->positions.distance = kPositionMax;
   profile.compressive->segment_tokens = kTierTokensMax;
   profile.compressive->gate_logits.assign(8, 3);  // Layers times query heads.
   EXPECT_TRUE(Complete(profile).ok());
@@ -151,15 +222,12 @@ TEST(Profile, TheLimitsThemselvesAreAllowed) {
   EXPECT_TRUE(Complete(profile).ok());
 }
 
-TEST(Profile, TheGateIsTheWeightOnMemoryOfItsHead) {
-  Profile profile = SmallProfile();
-  const auto sigmoid = [](float x) { return 1.0F / (1.0F + std::exp(-x)); };
-  EXPECT_EQ(profile.Gate(1, 3), sigmoid(-1));
-  profile.compressive->gate_logits = {0, 1, 2, 3};
-  EXPECT_EQ(profile.Gate(1, 3), sigmoid(3));
-  profile.compressive->gate_logits = {0, 1, 2, 3, 4, 5, 6, 7};
-  EXPECT_EQ(profile.Gate(0, 3), sigmoid(3));
-  EXPECT_EQ(profile.Gate(1, 2), sigmoid(6));
+TEST(Profile, NumbersAreOneForAllOrOfAHeadOrOfALayersHead) {
+  const Profile profile = SmallProfile();  // 2 layers, 4 query heads.
+  EXPECT_EQ(profile.OfHead({-1}, 1, 3), -1);
+  EXPECT_EQ(profile.OfHead({0, 1, 2, 3}, 1, 3), 3);
+  EXPECT_EQ(profile.OfHead({0, 1, 2, 3, 4, 5, 6, 7}, 0, 3), 3);
+  EXPECT_EQ(profile.OfHead({0, 1, 2, 3, 4, 5, 6, 7}, 1, 2), 6);
 }
 
 std::vector<Profile> Various() {
@@ -174,12 +242,54 @@ std::vector<Profile> Various() {
       .theta = 500000,
       .rotary_dim = 6,
       .yarn = {.factor = 8, .original_length = 4096, .attention_factor = 1.5}};
-  yarn.window = WindowTier{.policy = CommitPolicy::kSegment};
+  yarn.window = WindowTier{.commit = CommitPolicy::kSegment};
   yarn.knn = KnnTier{
-      .top_k = 3, .policy = PositionPolicy::kConst, .distance = 1 << 20};
+      .top_k = 3,
+      .positions = {.policy = PositionPolicy::kConst, .distance = 1 << 20}};
   yarn.compressive->gate_logits = {1, 2, 3, 4};
   yarn.compressive->empty_memory = attention::EmptyMemory::kStrict;
   profiles.push_back(Complete(yarn).value());
+  for (const Preset& preset : Presets()) {
+    profiles.push_back(Complete(preset.profile).value());
+  }
+  // Every optional setting, each with a value of its own.
+  Profile full = SmallProfile();
+  full.head_scales = {1, 2, 3, 4};
+  full.logit_softcap = 30;
+  full.normalization = Normalization::kL2;
+  full.position.family = attention::PositionFamily::kRelativeBias;
+  full.position.relative_bias.biases = {1, 2, 3, 4, 5, 6, 7, 8};
+  full.position.yarn = {.factor = 2,
+                        .original_length = 3,
+                        .beta_fast = 4,
+                        .beta_slow = 5,
+                        .attn_factor = 6,
+                        .extrapolation_factor = 0.5,
+                        .truncate = false,
+                        .mscale = 7,
+                        .mscale_all_dim = 8};
+  full.position.alibi.clip_distance = 9;
+  full.position.xpos.scale_base = 10;
+  full.sink =
+      SinkTier{.tokens = 5,
+               .positions = {.policy = PositionPolicy::kClamp, .distance = 11}};
+  full.window = WindowTier{
+      .tokens = 12, .commit = CommitPolicy::kBlock, .block_tokens = 16};
+  full.knn = KnnTier{.top_k = 16,
+                     .positions = {.policy = PositionPolicy::kNone},
+                     .dtype = attention::DType::kBF16,
+                     .chunk_tokens = 8,
+                     .chunk_score = ChunkScore::kLandmark,
+                     .scope = SelectionScope::kKvGroup,
+                     .max_tokens = 17,
+                     .gate_logits = {18},
+                     .empty_memory = attention::EmptyMemory::kStrict};
+  full.compressive->performer = PerformerTier{
+      .count = 19, .seed = 20, .kernel = attention::PerformerKernel::kRelu};
+  profiles.push_back(Complete(full).value());
+  full.compressive->performer.reset();
+  full.compressive->update = UpdateRule::kDelta;
+  profiles.push_back(Complete(full).value());
   return profiles;
 }
 

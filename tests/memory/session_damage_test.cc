@@ -90,7 +90,7 @@ TEST(SessionDamage, OfADerivedRecordIsMendedAndAnswersStayEqual) {
   Random random(Seed());
   House house;
   Profile profile = SmallProfile();
-  profile.sink_tokens = 0;
+  profile.sink = SinkTier{.tokens = 0};
   auto session = house.Create("s", profile);
   Append(*session, 2 * kSealTokens + 60, random);
   while (session->SealOne().value()) {

@@ -87,7 +87,7 @@ TEST(SessionModel, TokensBehaveAsAPlainVector) {
   Random random(Seed());
   Profile profile = SmallProfile();
   profile.dtype = attention::DType::kBF16;
-  profile.sink_tokens = 0;
+  profile.sink = SinkTier{.tokens = 0};
   House house;
   auto session = house.Create("s", profile);
   std::vector<ModelRow> model;

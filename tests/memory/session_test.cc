@@ -395,7 +395,7 @@ TEST(Session, SealingAndReopeningChangeNoBitOfAnAnswer) {
   Profile profile = SmallProfile();
   profile.layers = 1;
   profile.position.family = attention::PositionFamily::kRope;
-  profile.knn->policy = PositionPolicy::kAbsolute;
+  profile.knn->positions.policy = PositionPolicy::kAbsolute;
   profile.compressive->gate_logits = {-1.0F};
   auto session = house.Create("s", Complete(profile).value());
   const Tokens tokens =
@@ -432,7 +432,7 @@ TEST(Session, ARunIsSealedOnceWhoeverAsks) {
   Random random(Seed());
   House house;
   Profile profile = SmallProfile();
-  profile.sink_tokens = 0;
+  profile.sink = SinkTier{.tokens = 0};
   auto session = house.Create("s", profile);
   AppendInPieces(*session, RandomTokens(profile, kSealTokens + 100, random),
                  kSealTokens + 100);

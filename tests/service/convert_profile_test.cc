@@ -34,11 +34,12 @@ v1::Profile FullProfile() {
   yarn->set_beta_fast(16);
   yarn->set_beta_slow(2);
   yarn->set_attention_factor(1.25);
-  proto.set_sink_tokens(4);
-  proto.mutable_window()->set_policy(v1::COMMIT_POLICY_SEGMENT);
+  proto.mutable_sink()->set_tokens(4);
+  proto.mutable_window()->set_commit(v1::COMMIT_POLICY_SEGMENT);
   proto.mutable_knn()->set_top_k(7);
-  proto.mutable_knn()->set_policy(v1::POSITION_POLICY_CONST);
-  proto.mutable_knn()->set_distance(2048);
+  proto.mutable_knn()->mutable_positions()->set_policy(
+      v1::POSITION_POLICY_CONST);
+  proto.mutable_knn()->mutable_positions()->set_distance(2048);
   proto.mutable_compressive()->set_segment_tokens(16);
   proto.mutable_compressive()->set_update(v1::UPDATE_RULE_LINEAR);
   for (const float gate : {-1.F, 0.F, 1.F, 2.F}) {
@@ -89,7 +90,7 @@ TEST(Profile, EveryDefaultIsFilledInOnTheWayOut) {
   EXPECT_EQ(shown.position().yarn().beta_fast(), 32);
   EXPECT_EQ(shown.position().yarn().beta_slow(), 1);
   EXPECT_EQ(shown.position().yarn().attention_factor(), 1);
-  EXPECT_EQ(shown.window().policy(), v1::COMMIT_POLICY_TOKEN);
+  EXPECT_EQ(shown.window().commit(), v1::COMMIT_POLICY_TOKEN);
   EXPECT_FALSE(shown.has_knn());
   EXPECT_FALSE(shown.has_compressive());
 }
@@ -132,13 +133,14 @@ TEST(Profile, AWrongSettingIsRefusedByItsName) {
        [](auto& p) {
          p.mutable_position()->mutable_yarn()->set_attention_factor(-1);
        }},
-      {"profile.window.policy",
+      {"profile.window.commit",
        [](auto& p) {
-         p.mutable_window()->set_policy(static_cast<v1::WindowPolicy>(9));
+         p.mutable_window()->set_commit(static_cast<v1::CommitPolicy>(9));
        }},
-      {"profile.knn.policy",
+      {"profile.knn.positions.policy",
        [](auto& p) {
-         p.mutable_knn()->set_policy(static_cast<v1::PositionPolicy>(9));
+         p.mutable_knn()->mutable_positions()->set_policy(
+             static_cast<v1::PositionPolicy>(9));
        }},
       {"profile.compressive.update",
        [](auto& p) {
