@@ -242,5 +242,32 @@ TEST(LinearAttention, CausalAndNotAgreeWithDouble) {
   }
 }
 
+// Keys of one sign, so that sums only grow: the worst case for float32.
+TEST(Compressive, AMillionTokensStayFinite) {
+  constexpr int kDim = 16;
+  constexpr int kSegment = 2048;
+  Random random(Seed());
+  for (const bool delta : {false, true}) {
+    CompressiveState state(kDim, kDim);
+    std::vector<float> keys = random.Normals(kSegment * kDim);
+    for (float& x : keys) x = std::abs(x);
+    std::vector<float> values = random.Normals(kSegment * kDim);
+    for (float& x : values) x += 3;
+    for (int done = 0; done < 1'000'000; done += kSegment) {
+      (delta ? static_cast<void (*)(const float*, const float*, size_t,
+                                    CompressiveState&)>(AbsorbDelta)
+             : Absorb)(keys.data(), values.data(), kSegment, state);
+    }
+    EXPECT_GE(state.token_count, 1'000'000u);
+    std::vector<float> out(kDim);
+    ASSERT_TRUE(Read(state, keys.data(), 1e-10F, out.data()));
+    for (const float x : state.matrix) ASSERT_TRUE(std::isfinite(x));
+    // A read is a weighted mean of values around 3. The delta rule adds V - M/z
+    // a segment while z grows as ever, which for one segment repeated, M' = V -
+    // M/n, settles at half.
+    for (const float x : out) EXPECT_NEAR(x, delta ? 1.5 : 3, 0.3);
+  }
+}
+
 }  // namespace
 }  // namespace mneme::attention

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "memory/presets.h"
 #include "service/convert_tensor.h"
 
 namespace mneme::service {

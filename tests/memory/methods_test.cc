@@ -1,0 +1,527 @@
+// Published methods as sessions: what a preset promises whatever a client does
+// between its reads.
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "gtest/gtest.h"
+#include "memory/presets.h"
+#include "tests/memory/fixture.h"
+#include "tests/reference/performer.h"
+#include "tests/reference/rope.h"
+
+namespace mneme::memory {
+namespace {
+
+using testing::Random;
+using testing::Seed;
+
+// A preset whose tiers a few hundred tokens fill.
+Profile Small(const Preset& preset) {
+  Profile profile = preset.profile;
+  profile.layers = 1;
+  profile.kv_heads = 2;
+  profile.query_heads = 4;
+  profile.key_dim = 8;
+  profile.value_dim = 6;
+  profile.dtype = attention::DType::kF32;
+  if (profile.sink) profile.sink->tokens = 3;
+  if (profile.window) {
+    WindowTier& window = *profile.window;
+    const uint32_t chunk = profile.knn ? profile.knn->chunk_tokens : 1;
+    window.block_tokens = window.block_tokens > 0 ? (chunk > 1 ? 4 : 16) : 0;
+    if (window.tokens > 1) window.tokens = 20;
+  }
+  if (profile.knn) {
+    KnnTier& knn = *profile.knn;
+    if (knn.chunk_tokens > 1) knn.chunk_tokens = 4;
+    if (knn.top_k > 0) knn.top_k = 16;
+    if (knn.max_tokens > 0) knn.max_tokens = 100;
+  }
+  if (profile.compressive) profile.compressive->segment_tokens = 16;
+  return Complete(profile).value();
+}
+
+std::vector<Profile> SmallPresets() {
+  std::vector<Profile> profiles;
+  for (const Preset& preset : Presets()) {
+    if (preset.profile.text_encoder.empty()) profiles.push_back(Small(preset));
+  }
+  Profile delta = profiles[1];
+  EXPECT_EQ(delta.name, "infini");
+  delta.name = "infini-delta";
+  delta.compressive->update = UpdateRule::kDelta;
+  profiles.push_back(delta);
+  delta.name = "performer";
+  delta.compressive->update = UpdateRule::kLinear;
+  delta.compressive->performer = PerformerTier{.count = 24, .seed = 7};
+  profiles.push_back(delta);
+  return profiles;
+}
+
+TEST(Methods, EveryPresetCompletes) {
+  for (const Preset& preset : Presets()) {
+    EXPECT_TRUE(Complete(preset.profile).ok()) << preset.profile.name;
+    EXPECT_FALSE(preset.summary.empty());
+    EXPECT_FALSE(preset.source.empty());
+  }
+  EXPECT_TRUE(std::is_sorted(Presets().begin(), Presets().end(),
+                             [](const Preset& a, const Preset& b) {
+                               return a.profile.name < b.profile.name;
+                             }));
+}
+
+TEST(Methods, AnUnknownPresetIsRefusedWithAllNames) {
+  const auto unknown = ProfileByName("longlama");
+  EXPECT_EQ(unknown.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReasonOf(unknown.status()), "PROFILE_NOT_FOUND");
+  for (const Preset& preset : Presets()) {
+    EXPECT_NE(unknown.status().message().find(preset.profile.name),
+              std::string::npos);
+  }
+}
+
+TEST(Methods, ReopeningChangesNoBitOfAnyPresetsAnswer) {
+  Random random(Seed());
+  for (const Profile& profile : SmallPresets()) {
+    SCOPED_TRACE(profile.name);
+    House house;
+    auto session = house.Create("s", profile);
+    for (int round = 0; round < 6; ++round) {
+      for (int i = random.Int(1, 5); i > 0; --i) {
+        const Tokens tokens = RandomTokens(profile, random.Int(1, 40), random);
+        ASSERT_TRUE(session->AppendTokens(tokens.Rows(), {}).ok());
+        if (random.Int(0, 3) == 0 && profile.window &&
+            profile.window->commit != CommitPolicy::kSegment) {
+          ASSERT_TRUE(session->CommitWindow(random.Int(0, 10)).ok());
+        }
+      }
+      const AttendQuery query = RandomQuery(profile, 2, random);
+      const AttendResult before = session->Attend(query, Never).value();
+      session = house.Reopened("s");
+      ExpectSameAnswer(session->Attend(query, Never).value(), before);
+      ExpectSound(*session);
+    }
+  }
+}
+
+TEST(Methods, TheCutIntoAppendsChangesNoStateOfATokenWindow) {
+  Random random(Seed());
+  for (Profile profile : SmallPresets()) {
+    if (!profile.compressive) continue;
+    SCOPED_TRACE(profile.name);
+    House house;
+    const Tokens tokens = RandomTokens(profile, 200, random);
+    auto whole = house.Create("whole", profile);
+    auto cut = house.Create("cut", profile);
+    ASSERT_TRUE(whole->AppendTokens(tokens.Rows(), {}).ok());
+    for (uint64_t first = 0; first < 200;) {
+      const uint64_t end = std::min<uint64_t>(200, first + random.Int(1, 30));
+      const Tokens part = Cut(profile, tokens, first, end);
+      ASSERT_TRUE(cut->AppendTokens(part.Rows(), {}).ok());
+      first = end;
+    }
+    const auto a = whole->CompressiveState(0).value();
+    const auto b = cut->CompressiveState(0).value();
+    EXPECT_EQ(a.matrix, b.matrix);
+    EXPECT_EQ(a.normalizer, b.normalizer);
+    EXPECT_EQ(a.version, b.version);
+  }
+}
+
+TEST(Methods, LinearStateForgetsWhereSegmentsEndAndDeltaDoesNot) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  profile.window.reset();
+  House house;
+  const Tokens tokens = RandomTokens(profile, 192, random);
+  for (const UpdateRule rule : {UpdateRule::kLinear, UpdateRule::kDelta}) {
+    profile.compressive->update = rule;
+    std::vector<CompressiveRead> states;
+    for (const uint32_t segment : {16, 32}) {
+      profile.compressive->segment_tokens = segment;
+      auto session = house.Create("s" + std::to_string(segment) +
+                                      (rule == UpdateRule::kDelta ? "d" : "l"),
+                                  profile);
+      ASSERT_TRUE(session->AppendTokens(tokens.Rows(), {}).ok());
+      states.push_back(session->CompressiveState(0).value());
+      ASSERT_EQ(states.back().absorbed_seq, 192u);
+    }
+    double worst = 0;
+    for (size_t i = 0; i < states[0].matrix.size(); ++i) {
+      worst = std::max(
+          worst, std::abs(double{states[0].matrix[i]} - states[1].matrix[i]));
+    }
+    // Sums of 192 numbers of size 1, against corrections of their own size.
+    if (rule == UpdateRule::kLinear) {
+      EXPECT_LT(worst, 1e-4);
+    } else {
+      EXPECT_GT(worst, 1e-1);
+    }
+  }
+}
+
+TEST(Methods, PerformerStateReadsWhatItsFormulaSays) {
+  Random random(Seed());
+  for (const auto kernel : {attention::PerformerKernel::kSoftmax,
+                            attention::PerformerKernel::kRelu}) {
+    Profile profile = SmallProfile();
+    profile.window.reset();
+    profile.knn.reset();
+    profile.sink.reset();
+    profile.compressive->segment_tokens = 10;
+    profile.compressive->performer =
+        PerformerTier{.count = 24, .seed = 11, .kernel = kernel};
+    profile = Complete(profile).value();
+    House house;
+    auto session = house.Create("s", profile);
+    const Tokens tokens = RandomTokens(profile, 60, random);
+    ASSERT_TRUE(session->AppendTokens(tokens.Rows(), {}).ok());
+    AttendQuery query = RandomQuery(profile, 1, random);
+    for (LayerRead& read : query.reads) {
+      read.compressive_gates.assign(profile.query_heads, 1);
+    }
+    const AttendResult result = session->Attend(query, Never).value();
+    const std::vector<float> keys = Widen(profile.dtype, tokens.keys);
+    const std::vector<float> values = Widen(profile.dtype, tokens.values);
+    for (uint32_t layer = 0; layer < profile.layers; ++layer) {
+      const CompressiveRead state = session->CompressiveState(layer).value();
+      ASSERT_TRUE(state.performer.has_value());
+      const bool relu = kernel == attention::PerformerKernel::kRelu;
+      const reference::Favor favor{relu, 24, profile.key_dim,
+                                   state.performer->projection,
+                                   relu ? 1e-3 : 1e-4};
+      for (uint32_t head = 0; head < profile.query_heads; ++head) {
+        const size_t bank =
+            layer * profile.kv_heads + head / profile.group_size();
+        const float* const k = &keys[bank * 60 * profile.key_dim];
+        const float* const v = &values[bank * 60 * profile.value_dim];
+        const auto expected = reference::FavorRead(
+            favor, &query.reads[layer].queries[head * profile.key_dim], k, v,
+            60, profile.value_dim, reference::FavorStabilizer(favor, k, 60), 0);
+        for (uint32_t i = 0; i < profile.value_dim; ++i) {
+          EXPECT_NEAR(
+              result.outputs[layer].output[head * profile.value_dim + i],
+              expected[i], 2e-4 * (1 + std::abs(expected[i])));
+        }
+      }
+    }
+  }
+}
+
+TEST(Methods, GatesOfZeroAndOneAreThePureTiers) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  profile.knn->gate_logits = {0};
+  profile = Complete(profile).value();
+  House house;
+  auto session = house.Create("s", profile);
+  ASSERT_TRUE(
+      session->AppendTokens(RandomTokens(profile, 200, random).Rows(), {})
+          .ok());
+  const AttendQuery plain = RandomQuery(profile, 2, random);
+  const auto with = [&](std::vector<Tier> tiers, std::optional<float> knn,
+                        std::optional<float> compressive) {
+    AttendQuery query = plain;
+    query.tiers = std::move(tiers);
+    for (LayerRead& read : query.reads) {
+      if (knn) read.knn_gates.assign(profile.query_heads * 2, *knn);
+      if (compressive) {
+        read.compressive_gates.assign(profile.query_heads * 2, *compressive);
+      }
+    }
+    return session->Attend(query, Never).value();
+  };
+  const std::vector<Tier> softmax = {Tier::kSink, Tier::kWindow, Tier::kKnn};
+  const AttendResult local = with({Tier::kSink, Tier::kWindow}, {}, {});
+  const AttendResult knn = with({Tier::kKnn}, {}, {});
+  const AttendResult state = with({Tier::kCompressive}, {}, 1);
+  const AttendResult knn_open = with(softmax, 1, {});
+  const AttendResult knn_shut = with(softmax, 0, {});
+  const AttendResult state_open = with({}, {}, 1);
+  for (size_t l = 0; l < plain.reads.size(); ++l) {
+    EXPECT_EQ(knn_shut.outputs[l].output, local.outputs[l].output);
+    EXPECT_EQ(knn_open.outputs[l].output, knn.outputs[l].output);
+    EXPECT_EQ(state_open.outputs[l].output, state.outputs[l].output);
+    // Asked alone, a gated tier can still be merged; mixed in, it cannot.
+    EXPECT_FALSE(knn.outputs[l].gated);
+    EXPECT_TRUE(knn_open.outputs[l].gated);
+    const auto& shares = knn_open.outputs[l].shares;
+    EXPECT_EQ(shares[static_cast<size_t>(Tier::kKnn)], 1);
+  }
+}
+
+TEST(Methods, GatesThatDoNotFitAreRefusedByField) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  House house;
+  auto session = house.Create("s", profile);
+  AttendQuery query = RandomQuery(profile, 1, random);
+  query.reads[0].knn_gates.assign(profile.query_heads, 0.5F);
+  EXPECT_EQ(FieldOf(session->Attend(query, Never).status()), "reads.knn_gates");
+  query = RandomQuery(profile, 1, random);
+  query.reads[0].compressive_gates = {1};
+  EXPECT_EQ(FieldOf(session->Attend(query, Never).status()),
+            "reads.compressive_gates");
+  query.reads[0].compressive_gates.assign(profile.query_heads, 1.5F);
+  EXPECT_EQ(FieldOf(session->Attend(query, Never).status()),
+            "reads.compressive_gates");
+}
+
+// Relative encodings know distances only; the sums are rounded elsewhere.
+TEST(Methods, AConstantAddedToAllPositionsChangesNothing) {
+  using attention::PositionFamily;
+  Random random(Seed());
+  for (const PositionFamily family :
+       {PositionFamily::kRope, PositionFamily::kYarn, PositionFamily::kLinear,
+        PositionFamily::kNtkAware, PositionFamily::kLlama3,
+        PositionFamily::kXpos, PositionFamily::kAlibi,
+        PositionFamily::kRelativeBias}) {
+    Profile profile = SmallProfile();
+    profile.compressive.reset();
+    profile.dtype = attention::DType::kF32;
+    profile.position.family = family;
+    profile.position.yarn = {.factor = 4, .original_length = 64};
+    profile.position.llama3 = {.factor = 4, .original_length = 64};
+    profile.position.linear.factor = 4;
+    profile.position.ntk_aware.alpha = 4;
+    profile.position.relative_bias.biases = random.Normals(4 * 50);
+    profile.knn->positions.policy = PositionPolicy::kAbsolute;
+    profile.knn->top_k = 0;
+    profile = Complete(profile).value();
+    House house;
+    const Tokens tokens = RandomTokens(profile, 150, random);
+    const AttendQuery asked = RandomQuery(profile, 2, random);
+    std::vector<AttendResult> results;
+    for (const int64_t offset : {int64_t{0}, int64_t{1} << 40}) {
+      auto session =
+          house.Create("s" + std::to_string(static_cast<int>(family)) + "-" +
+                           std::to_string(results.size()),
+                       profile);
+      Tokens moved = tokens;
+      moved.positions.resize(150);
+      std::iota(moved.positions.begin(), moved.positions.end(), offset);
+      ASSERT_TRUE(session->AppendTokens(moved.Rows(), {}).ok());
+      AttendQuery query = asked;
+      for (LayerRead& read : query.reads) {
+        read.positions = {offset + 149, offset + 160};
+      }
+      results.push_back(session->Attend(query, Never).value());
+    }
+    for (size_t l = 0; l < asked.reads.size(); ++l) {
+      for (size_t i = 0; i < results[0].outputs[l].output.size(); ++i) {
+        ASSERT_NEAR(results[0].outputs[l].output[i],
+                    results[1].outputs[l].output[i], 1e-5)
+            << "family " << static_cast<int>(family);
+      }
+    }
+  }
+}
+
+TEST(Methods, RowsTooFarApartForXposAreRefused) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  profile.compressive.reset();
+  profile.position.family = attention::PositionFamily::kXpos;
+  profile = Complete(profile).value();
+  House house;
+  auto session = house.Create("s", profile);
+  ASSERT_TRUE(
+      session->AppendTokens(RandomTokens(profile, 100, random).Rows(), {})
+          .ok());
+  AttendQuery query = RandomQuery(profile, 2, random);
+  query.reads.resize(1);
+  query.reads[0].positions = {100, 100 + 26156};
+  EXPECT_TRUE(session->Attend(query, Never).ok());
+  query.reads[0].positions = {100, 101 + 26156};
+  EXPECT_EQ(FieldOf(session->Attend(query, Never).status()), "reads.positions");
+}
+
+TEST(Methods, ACommitMovesTheWindowDurably) {
+  Random random(Seed());
+  Profile profile = SmallProfile();  // A window of 40, segments of 16.
+  House house;
+  auto session = house.Create("s", profile);
+  ASSERT_TRUE(
+      session->AppendTokens(RandomTokens(profile, 50, random).Rows(), {}).ok());
+  const CommitResult kept = session->CommitWindow(30).value();
+  EXPECT_EQ(kept.committed_tokens, 10u);
+  EXPECT_EQ(kept.window_tokens, 30u);
+  EXPECT_EQ(kept.knn_tokens, 50u - 30 - 3);
+  EXPECT_EQ(session->CompressiveState(0)->absorbed_seq, 16u);
+  // Keeping more than there is moves nothing back.
+  const CommitResult none = session->CommitWindow(35).value();
+  EXPECT_EQ(none.committed_tokens, 0u);
+  EXPECT_EQ(none.window_tokens, 30u);
+  const CommitResult all = session->CommitWindow(0).value();
+  EXPECT_EQ(all.committed_tokens, 30u);
+  EXPECT_EQ(all.knn_tokens, 47u);
+  EXPECT_EQ(session->CompressiveState(0)->absorbed_seq, 48u);
+  session = house.Reopened("s");
+  EXPECT_EQ(session->Counts().window_tokens, 0u);
+  ASSERT_TRUE(
+      session->AppendTokens(RandomTokens(profile, 7, random).Rows(), {}).ok());
+  EXPECT_EQ(session->Counts().window_tokens, 7u);
+  ExpectSound(*session);
+}
+
+TEST(Methods, AWindowOfSegmentsOrNoneCannotBeCommitted) {
+  Profile profile = SmallProfile();
+  House house;
+  profile.window = WindowTier{.commit = CommitPolicy::kSegment};
+  auto segments = house.Create("segments", profile);
+  EXPECT_EQ(ReasonOf(segments->CommitWindow(0).status()),
+            "WINDOW_NOT_COMMITTABLE");
+  profile.window.reset();
+  auto without = house.Create("without", profile);
+  EXPECT_EQ(ReasonOf(without->CommitWindow(0).status()),
+            "WINDOW_NOT_COMMITTABLE");
+}
+
+TEST(Methods, TokensAreReadBackByTierAndInPages) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  profile.knn->dtype = attention::DType::kBF16;
+  profile.knn->max_tokens = 20;
+  profile = Complete(profile).value();
+  House house;
+  auto session = house.Create("s", profile);
+  const Tokens tokens = RandomTokens(profile, 100, random);
+  ASSERT_TRUE(session->AppendTokens(tokens.Rows(), {}).ok());
+  // 3 sinks, 37 evicted, 20 in the kNN tier, 40 in the window.
+  const TokensResult all =
+      session->ReadTokens({.layer = 1, .seq_begin = 0}).value();
+  ASSERT_EQ(all.seqs.size(), 100u);
+  EXPECT_EQ(all.tiers[0], Tier::kSink);
+  EXPECT_EQ(all.tiers[3], std::nullopt);
+  EXPECT_EQ(all.tiers[40], Tier::kKnn);
+  EXPECT_EQ(all.tiers[60], Tier::kWindow);
+  EXPECT_FALSE(all.next_seq.has_value());
+  const TokensResult page =
+      session
+          ->ReadTokens({.layer = 1,
+                        .seq_begin = 10,
+                        .limit = 25,
+                        .tiers = {Tier::kKnn, Tier::kSink}})
+          .value();
+  EXPECT_EQ(page.seqs.size(), 20u);
+  EXPECT_EQ(page.seqs.front(), 40u);
+  const TokensResult part =
+      session->ReadTokens({.layer = 0, .seq_begin = 5, .limit = 7}).value();
+  EXPECT_EQ(part.seqs.size(), 7u);
+  EXPECT_EQ(part.next_seq, 12u);
+  // Keys of the window as they came, those of the kNN tier rounded.
+  for (uint32_t head = 0; head < profile.kv_heads; ++head) {
+    const size_t bank = profile.kv_heads + head;
+    const size_t bytes = profile.key_bytes();
+    for (const uint64_t seq : {50, 70}) {
+      const std::string sent =
+          tokens.keys.substr((bank * 100 + seq) * bytes, bytes);
+      const std::string got =
+          all.keys.substr((head * 100 + seq) * bytes, bytes);
+      const std::string rounded =
+          Narrow(attention::DType::kF32,
+                 Widen(attention::DType::kBF16,
+                       Narrow(attention::DType::kBF16,
+                              Widen(attention::DType::kF32, sent))));
+      EXPECT_EQ(got, seq == 50 ? rounded : sent);
+    }
+  }
+  EXPECT_EQ(FieldOf(session->ReadTokens({.layer = 2}).status()), "layer");
+}
+
+TEST(Methods, AStateThatTheCallerHasIsNotSentAgain) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  House house;
+  auto session = house.Create("s", profile);
+  const auto append = [&](uint64_t count) {
+    ASSERT_TRUE(
+        session->AppendTokens(RandomTokens(profile, count, random).Rows(), {})
+            .ok());
+  };
+  append(60);
+  const CompressiveRead first = session->CompressiveState(0).value();
+  EXPECT_FALSE(first.matrix.empty());
+  append(3);  // The state absorbs whole segments of 16.
+  const CompressiveRead same =
+      session->CompressiveState(0, first.version).value();
+  EXPECT_TRUE(same.known);
+  EXPECT_TRUE(same.matrix.empty());
+  append(16);
+  const CompressiveRead next =
+      session->CompressiveState(0, first.version).value();
+  EXPECT_FALSE(next.known);
+  EXPECT_NE(next.version, first.version);
+  session = house.Reopened("s");
+  EXPECT_TRUE(session->CompressiveState(0, next.version)->known);
+}
+
+// 131,072 tokens in three tiers, against one softmax in double.
+TEST(Methods, WindowAndKnnReadWholeAreFullAttentionWithYarnAt128K) {
+  constexpr uint64_t kCount = 131072;
+  Random random(Seed());
+  Profile profile;
+  profile.layers = 1;
+  profile.query_heads = 2;
+  profile.kv_heads = 1;
+  profile.key_dim = 32;
+  profile.value_dim = 8;
+  profile.dtype = attention::DType::kF32;
+  profile.position.family = attention::PositionFamily::kYarn;
+  profile.position.yarn = {.factor = 32, .original_length = 4096};
+  profile.sink = SinkTier{.tokens = 4};
+  profile.window = WindowTier{.tokens = 4096};
+  profile.knn = KnnTier{};
+  profile = Complete(profile).value();
+  House house;
+  auto session = house.Create("s", profile);
+  const Tokens tokens = RandomTokens(profile, kCount, random);
+  for (uint64_t first = 0; first < kCount; first += 16384) {
+    const Tokens part = Cut(profile, tokens, first, first + 16384);
+    ASSERT_TRUE(session->AppendTokens(part.Rows(), {}).ok());
+  }
+  AttendQuery query = RandomQuery(profile, 1, random);
+  for (float& x : query.reads[0].queries) x *= 2;  // Peaked, as heads are.
+  const AttendResult result = session->Attend(query, Never).value();
+  const auto frequencies = reference::YarnFrequencies(
+      10000, 32, 32, 4096, /*beta_fast=*/32, /*beta_slow=*/1);
+  const double m = 0.1 * std::log(32.0) + 1;
+  const std::vector<float> keys = Widen(profile.dtype, tokens.keys);
+  const std::vector<float> values = Widen(profile.dtype, tokens.values);
+  std::vector<std::vector<double>> queries;
+  for (size_t head = 0; head < 2; ++head) {
+    const auto first = query.reads[0].queries.begin() + head * 32;
+    queries.push_back(reference::Rotate(std::vector<float>(first, first + 32),
+                                        kCount, frequencies, false));
+  }
+  std::vector<double> total(2, 0);
+  std::vector<double> sum(2 * 8, 0);
+  for (uint64_t seq = 0; seq < kCount; ++seq) {
+    const std::vector<double> key =
+        reference::Rotate(std::vector<float>(keys.begin() + seq * 32,
+                                             keys.begin() + (seq + 1) * 32),
+                          seq, frequencies, false);
+    for (size_t head = 0; head < 2; ++head) {
+      const double logit = m * m / std::sqrt(32.0) *
+                           std::inner_product(key.begin(), key.end(),
+                                              queries[head].begin(), 0.0);
+      const double weight = std::exp(logit);
+      total[head] += weight;
+      for (size_t i = 0; i < 8; ++i) {
+        sum[head * 8 + i] += weight * values[seq * 8 + i];
+      }
+    }
+  }
+  for (size_t head = 0; head < 2; ++head) {
+    EXPECT_NEAR(result.outputs[0].lse[head], std::log(total[head]), 1e-5);
+    for (size_t i = 0; i < 8; ++i) {
+      EXPECT_NEAR(result.outputs[0].output[head * 8 + i],
+                  sum[head * 8 + i] / total[head], 1e-5);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mneme::memory
