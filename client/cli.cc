@@ -15,9 +15,11 @@
 #include "client/attend_command.h"
 #include "client/context.h"
 #include "client/output.h"
+#include "client/profile_command.h"
 #include "client/recall_command.h"
 #include "client/session_command.h"
 #include "client/suggest.h"
+#include "client/tokens_command.h"
 
 namespace mneme::client {
 namespace {
@@ -35,6 +37,7 @@ Examples:
   mneme context notes who opened the door --budget 800 > prompt.txt
   mneme recall notes "the door" -k 3 -o json    for programs
   mneme verify notes                            is everything intact?
+  mneme profiles                                methods for keys and values
   mneme --data ./mem sessions                   without a server
 
 `mneme COMMAND --help` explains a command and its flags.
@@ -233,18 +236,50 @@ Examples:
   mneme create notes
   mneme create run7 --profile-file llama.json
 where llama.json is e.g. {"layers": 32, "query_heads": 32, "kv_heads": 8,
-"key_dim": 128, "window": {"tokens": 4096}, "knn": {"top_k": 64}})");
+"key_dim": 128, "window": {"tokens": 4096}, "knn": {"top_k": 64}}
+  mneme create run8 --profile infini --set layers=2 --set key_dim=64
+  mneme create run9 --profile fot --set window.block_tokens=128 \
+      --set knn.top_k=64 --set knn.positions.policy=absolute
+
+--set takes the paths that `mneme profiles show NAME` prints; what it does not
+name stays as the profile has it, unless it has no meaning any more (a distance
+when the policy takes none). Lists have commas (0.5,-1); nothing behind the "="
+takes a setting away (knn.gate_logits=).)");
   auto options = std::make_shared<CreateOptions>();
   AddSession(command, options->session);
   command->add_option("--profile", options->profile,
-                      "A profile the server knows (default \"text\")");
+                      "A profile the server knows (default \"text\"); see "
+                      "mneme profiles");
   command
       ->add_option("--profile-file", options->profile_file,
                    "A profile of your own, protobuf JSON")
       ->type_name("FILE");
+  command
+      ->add_option("--set", options->settings,
+                   "A setting over the profile's; may be repeated")
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false);
   command->callback([=, &line] {
     line.run = [options](Context& context) {
       return RunCreate(*options, context);
+    };
+  });
+}
+
+void AddProfiles(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      AddCommand(app, "profiles", "List the profiles that the server knows", R"(
+Examples:
+  mneme profiles
+  mneme profiles show longllama)");
+  CLI::App* show =
+      AddCommand(*command, "show", "Show a profile with all its settings");
+  auto name = std::make_shared<std::string>();
+  show->add_option("name", *name, "Its name")->type_name("")->required();
+  command->callback([=, &line] {
+    line.run = [=](Context& context) {
+      return show->parsed() ? RunShowProfile(*name, context)
+                            : RunProfiles(context);
     };
   });
 }
@@ -279,6 +314,45 @@ void AddStats(CLI::App& app, CommandLine& line) {
   command->callback([=, &line] {
     line.run = [session](Context& context) {
       return RunStats(*session, context);
+    };
+  });
+}
+
+void AddTokens(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(
+      app, "tokens", "List tokens with their positions and tiers", R"(
+Examples:
+  mneme tokens run7 --from 4096 --limit 20
+  mneme tokens run7 --layer 3 --tensors -o json)");
+  auto options = std::make_shared<TokensOptions>();
+  AddSession(command, options->session);
+  command->add_option("--layer", options->layer, "Of this layer (default 0)");
+  command->add_option("--from", options->from, "From this seq on (default 0)")
+      ->type_name("SEQ")
+      ->check(CLI::NonNegativeNumber);  // Which would wrap around.
+  command->add_option("--limit", options->limit, "Tokens at most (default 100)")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--tensors", options->tensors,
+                    "With keys and values, as many as one message takes; "
+                    "needs -o json");
+  command->callback([=, &line] {
+    line.run = [options](Context& context) {
+      return RunTokens(*options, context);
+    };
+  });
+}
+
+void AddCommit(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      AddCommand(app, "commit", "Move the window's tokens to memory now");
+  auto session = std::make_shared<std::string>();
+  auto keep = std::make_shared<uint32_t>(0);
+  AddSession(command, *session);
+  command->add_option("--keep", *keep,
+                      "Latest tokens that stay in the window (default 0)");
+  command->callback([=, &line] {
+    line.run = [=](Context& context) {
+      return RunCommit(*session, *keep, context);
     };
   });
 }
@@ -375,7 +449,10 @@ void AddCommands(CLI::App& app, CommandLine& line) {
   AddSessions(app, line);
   AddShow(app, line);
   AddStats(app, line);
+  AddTokens(app, line);
   AddCreate(app, line);
+  AddProfiles(app, line);
+  AddCommit(app, line);
   AddForget(app, line);
   AddDelete(app, line);
   AddVerify(app, line);
@@ -401,8 +478,12 @@ std::vector<std::string> FlagNames(const CLI::App& app) {
 
 // What is wrong with the command line, and what was probably meant.
 absl::Status UsageError(const CLI::App& app, const CLI::ParseError& error) {
-  const CLI::App* command =
-      app.get_subcommands().empty() ? nullptr : app.get_subcommands().front();
+  const CLI::App* command = nullptr;  // The innermost, e.g. `profiles show`.
+  std::string words;
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    command = at = at->get_subcommands().front();
+    absl::StrAppend(&words, command->get_name(), " ");
+  }
   std::string message = error.what();
   const std::vector<std::string> left = app.remaining(/*recurse=*/true);
   if (!left.empty()) {
@@ -419,12 +500,11 @@ absl::Status UsageError(const CLI::App& app, const CLI::ParseError& error) {
       message = absl::StrCat("unknown command \"", word, "\"",
                              DidYouMean(word, CommandNames(app)));
     } else {
-      message = absl::StrCat("unexpected argument \"", word, "\"");
+      message = absl::StrCat("unexpected argument \"", word, "\"",
+                             DidYouMean(word, CommandNames(*command)));
     }
   }
-  absl::StrAppend(&message, "\nSee `mneme ",
-                  command == nullptr ? "" : command->get_name() + " ",
-                  "--help`.");
+  absl::StrAppend(&message, "\nSee `mneme ", words, "--help`.");
   return base::Error(absl::StatusCode::kInvalidArgument, message,
                      {.reason = "USAGE",
                       .field = "",

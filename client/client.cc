@@ -169,11 +169,39 @@ absl::Status Client::DeleteSession(const std::string& name) {
       .status();
 }
 
+// Not repeated: between two tries others may append, and would be committed.
+absl::StatusOr<v1::CommitWindowResponse> Client::CommitWindow(
+    const v1::CommitWindowRequest& request) {
+  return Call(*stub_, options_, false, &v1::MemoryService::Stub::CommitWindow,
+              request);
+}
+
+absl::StatusOr<v1::ReadTokensResponse> Client::ReadTokens(
+    const v1::ReadTokensRequest& request) {
+  return Call(*stub_, options_, true, &v1::MemoryService::Stub::ReadTokens,
+              request);
+}
+
+absl::StatusOr<v1::ProfilePreset> Client::GetProfile(const std::string& name) {
+  v1::GetProfileRequest request;
+  request.set_name(name);
+  auto response = Call(*stub_, options_, true,
+                       &v1::MemoryService::Stub::GetProfile, request);
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_preset());
+}
+
+absl::StatusOr<v1::ListProfilesResponse> Client::ListProfiles() {
+  return Call(*stub_, options_, true, &v1::MemoryService::Stub::ListProfiles,
+              v1::ListProfilesRequest());
+}
+
 absl::StatusOr<v1::GetCompressiveStateResponse> Client::GetCompressiveState(
-    const std::string& name, int layer) {
+    const std::string& name, int layer, uint64_t known_version) {
   v1::GetCompressiveStateRequest request;
   request.set_session(name);
   request.set_layer(layer);
+  request.set_known_version(known_version);
   return Call(*stub_, options_, true,
               &v1::MemoryService::Stub::GetCompressiveState, request);
 }

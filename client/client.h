@@ -9,6 +9,7 @@
 #include <grpcpp/channel.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -56,8 +57,15 @@ class Client {
   absl::StatusOr<v1::ListSessionsResponse> ListSessions(
       const v1::ListSessionsRequest& request);
   absl::Status DeleteSession(const std::string& name);
+  absl::StatusOr<v1::CommitWindowResponse> CommitWindow(
+      const v1::CommitWindowRequest& request);
+  absl::StatusOr<v1::ReadTokensResponse> ReadTokens(
+      const v1::ReadTokensRequest& request);
+  absl::StatusOr<v1::ProfilePreset> GetProfile(const std::string& name);
+  absl::StatusOr<v1::ListProfilesResponse> ListProfiles();
+  // Without tensors while `known_version` is the present one; 0: none is known.
   absl::StatusOr<v1::GetCompressiveStateResponse> GetCompressiveState(
-      const std::string& name, int layer);
+      const std::string& name, int layer, uint64_t known_version = 0);
   absl::StatusOr<v1::VerifyResponse> Verify(const std::string& name);
   absl::StatusOr<v1::StatsResponse> Stats(const std::string& name_or_empty);
 

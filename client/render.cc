@@ -8,6 +8,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/utf8.h"
+#include "client/render_profile.h"
 #include "client/timestamp.h"
 #include "client/units.h"
 
@@ -192,7 +193,8 @@ void RenderSession(const v1::Session& session, std::ostream& out) {
   if (session.has_update_time()) {
     Row(out, "updated", FormatTimestamp(session.update_time()));
   }
-  Row(out, "profile", Printable(session.profile().ShortDebugString()));
+  Row(out, "profile", Printable(session.profile().name()));
+  RenderProfile(session.profile(), "  ", out);
 }
 
 void RenderSessions(const v1::ListSessionsResponse& response,

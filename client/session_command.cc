@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
@@ -10,6 +11,8 @@
 #include "client/client.h"
 #include "client/input_file.h"
 #include "client/output.h"
+#include "client/profile_command.h"
+#include "client/profile_setting.h"
 #include "client/render.h"
 
 namespace mneme::client {
@@ -74,25 +77,39 @@ absl::StatusOr<v1::VerifyResponse> Verify(Client& client,
 }  // namespace
 
 absl::StatusOr<int> RunCreate(const CreateOptions& options, Context& context) {
-  v1::CreateSessionRequest request;
-  request.set_session(SessionName(options.session));
-  if (!options.profile_file.empty()) {
-    if (!options.profile.empty()) {
-      return base::InvalidField("--profile-file", "--profile too",
-                                "one of them");
-    }
-    ASSIGN_OR_RETURN(*request.mutable_profile(),
-                     ReadProfile(options.profile_file));
+  const bool has_file = !options.profile_file.empty();
+  if (has_file && !options.profile.empty()) {
+    return base::InvalidField("--profile-file", "--profile too", "one of them");
+  }
+  const std::string preset = options.profile.empty() ? "text" : options.profile;
+  v1::Profile profile;
+  if (has_file) {
+    ASSIGN_OR_RETURN(profile, ReadProfile(options.profile_file));
   } else {
-    request.set_profile_name(options.profile.empty() ? "text"
-                                                     : options.profile);
+    profile.set_preset(preset);
   }
   ASSIGN_OR_RETURN(Client * client, context.Open());
-  ASSIGN_OR_RETURN(const v1::Session session, client->CreateSession(request));
-  if (context.json()) {
-    context.out() << ToJson(session) << std::endl;
+  if (!options.settings.empty()) {
+    ASSIGN_OR_RETURN(profile, WithSettings(std::move(profile), options.settings,
+                                           [&](const std::string& name) {
+                                             return FindPreset(*client, name);
+                                           }));
+  }
+  v1::CreateSessionRequest request;
+  request.set_session(SessionName(options.session));
+  if (has_file || !options.settings.empty()) {
+    *request.mutable_profile() = profile;
   } else {
-    RenderSession(session, context.out());
+    request.set_profile_name(preset);
+  }
+  const auto session = client->CreateSession(request);
+  if (!session.ok()) {
+    return WithNearestPreset(*client, profile.preset(), session.status());
+  }
+  if (context.json()) {
+    context.out() << ToJson(*session) << std::endl;
+  } else {
+    RenderSession(*session, context.out());
   }
   return kExitOk;
 }
@@ -176,6 +193,25 @@ absl::StatusOr<int> RunDelete(const std::string& session, bool yes,
     context.out() << ToJson(v1::DeleteSessionResponse()) << std::endl;
   } else {
     context.out() << "deleted " << ShortName(name) << std::endl;
+  }
+  return kExitOk;
+}
+
+absl::StatusOr<int> RunCommit(const std::string& session, uint32_t keep,
+                              Context& context) {
+  v1::CommitWindowRequest request;
+  request.set_session(SessionName(session));
+  request.set_keep_tokens(keep);
+  ASSIGN_OR_RETURN(Client * client, context.Open());
+  ASSIGN_OR_RETURN(const v1::CommitWindowResponse response,
+                   client->CommitWindow(request));
+  if (context.json()) {
+    context.out() << ToJson(response) << std::endl;
+  } else {
+    context.out() << "committed " << response.committed_tokens()
+                  << " tokens; now " << response.window_tokens()
+                  << " in the window, " << response.knn_tokens()
+                  << " in the knn tier" << std::endl;
   }
   return kExitOk;
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "client/context.h"
@@ -14,8 +15,9 @@ namespace mneme::client {
 
 struct CreateOptions {
   std::string session;
-  std::string profile;       // Name of a profile the server knows.
-  std::string profile_file;  // A v1.Profile in protobuf JSON.
+  std::string profile;                // Name of a profile the server knows.
+  std::string profile_file;           // A v1.Profile in protobuf JSON.
+  std::vector<std::string> settings;  // "window.tokens=128", over the profile.
 };
 
 struct ForgetOptions {
@@ -42,6 +44,9 @@ absl::StatusOr<int> RunStats(const std::string& session, Context& context);
 absl::StatusOr<int> RunForget(const ForgetOptions& options, Context& context);
 // Refuses unless `yes`, with what would be lost.
 absl::StatusOr<int> RunDelete(const std::string& session, bool yes,
+                              Context& context);
+// Commits all but the last `keep` tokens of the window.
+absl::StatusOr<int> RunCommit(const std::string& session, uint32_t keep,
                               Context& context);
 // Returns kExitNotClean when a check failed.
 absl::StatusOr<int> RunVerify(const VerifyOptions& options, Context& context);

@@ -196,7 +196,9 @@ void SetYarn(const attention::YarnConfig& yarn, v1::Yarn* proto) {
   proto->set_original_length(yarn.original_length);
   proto->set_beta_fast(yarn.beta_fast);
   proto->set_beta_slow(yarn.beta_slow);
-  proto->set_attention_factor(attention::YarnAttentionFactor(yarn));
+  // Computed, it would outlive a change of what it was computed from.
+  if (yarn.attention_factor)
+    proto->set_attention_factor(*yarn.attention_factor);
   proto->set_attn_factor(yarn.attn_factor);
   proto->set_mscale(yarn.mscale);
   proto->set_mscale_all_dim(yarn.mscale_all_dim);
@@ -223,7 +225,9 @@ void SetLongRope(const attention::LongRopeConfig& config, v1::LongRope* proto) {
                                         config.long_factors.end());
   proto->set_original_length(config.original_length);
   proto->set_max_position(config.max_position);
-  proto->set_attention_factor(attention::LongRopeAttentionFactor(config));
+  if (config.attention_factor) {
+    proto->set_attention_factor(*config.attention_factor);
+  }
 }
 
 void SetParameters(const attention::PositionConfig& position,

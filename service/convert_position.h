@@ -16,7 +16,8 @@ namespace mneme::service {
 absl::StatusOr<attention::PositionConfig> PositionFromProto(
     const v1::PositionEncoding& proto);
 
-// The family's parameters with every default filled in, and no others.
+// The family's parameters with every default filled in, and no others; an
+// attention factor only if it was given.
 void SetPosition(const attention::PositionConfig& position,
                  v1::PositionEncoding* proto);
 

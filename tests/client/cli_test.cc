@@ -43,13 +43,17 @@ TEST(Cli, HelpNamesEveryCommandAndEveryExitCode) {
   const Ran ran = Mneme({"--help"});
   EXPECT_EQ(ran.code, kExitOk);
   for (const char* word :
-       {"serve", "append", "recall", "context", "attend", "sessions", "show",
-        "stats", "forget", "delete", "verify", "create", "Examples",
-        "Exit codes", "130", "MNEME_SERVER", "--data", "--timeout"}) {
+       {"serve",    "append",     "recall",   "context",      "attend",
+        "sessions", "show",       "stats",    "forget",       "delete",
+        "verify",   "create",     "profiles", "commit",       "tokens",
+        "Examples", "Exit codes", "130",      "MNEME_SERVER", "--data",
+        "--timeout"}) {
     EXPECT_THAT(ran.out, HasSubstr(word));
   }
   EXPECT_THAT(ran.err, IsEmpty());
   EXPECT_THAT(Mneme({"append", "--help"}).out, HasSubstr("pdftotext"));
+  EXPECT_THAT(Mneme({"create", "--help"}).out, HasSubstr("PATH=VALUE"));
+  EXPECT_EQ(Mneme({"profiles", "show", "--help"}).code, kExitOk);
 }
 
 TEST(Cli, WithoutArgumentsShowsHelpAsAnError) {
@@ -78,6 +82,13 @@ TEST(Cli, ATypoGetsAHint) {
               HasSubstr("did you mean \"--server\"?"));
   EXPECT_THAT(Mneme({"--otput", "json", "show", "s1"}).err,
               HasSubstr("did you mean \"--output\"?"));
+  const Ran inner = Mneme({"profiles", "shwo", "infini"});
+  EXPECT_EQ(inner.code, kExitUsage);
+  EXPECT_THAT(inner.err, HasSubstr("unexpected argument \"shwo\" "
+                                   "(did you mean \"show\"?)"));
+  const Ran innermost = Mneme({"profiles", "show", "infini", "--al"});
+  EXPECT_EQ(innermost.code, kExitUsage);
+  EXPECT_THAT(innermost.err, HasSubstr("mneme profiles show --help"));
 }
 
 TEST(Cli, ArgumentsThatAreMissingTooManyOrBadAreUsage) {
@@ -89,6 +100,13 @@ TEST(Cli, ArgumentsThatAreMissingTooManyOrBadAreUsage) {
            {"recall", "s1", "x", "-k", "many"},
            {"recall", "s1", "x", "-k", "-1"},
            {"recall", "s1", "x", "-o", "yaml"},
+           {"profiles", "show"},
+           {"profiles", "show", "a", "b"},
+           {"tokens", "s1", "--limit", "0"},
+           {"tokens", "s1", "--from", "-1"},
+           {"commit", "s1", "--keep", "few"},
+           {"commit"},
+           {"create", "s1", "--set"},
            {"show", "s1", "--timeout", "0"},
            {"show", "s1", "--timeout", "soon"},
            {"--server"}}) {

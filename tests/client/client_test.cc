@@ -118,7 +118,11 @@ TEST_F(ClientTest, MutationsThatCannotBeRepeatedAreNot) {
   forget.set_session(kName);
   EXPECT_FALSE(client_.Forget(forget).ok());
   EXPECT_FALSE(client_.CreateSession(v1::CreateSessionRequest()).ok());
-  EXPECT_THAT(fake_.calls, SizeIs(3));
+  fake_.failures.assign(1, absl::UnavailableError(""));
+  v1::CommitWindowRequest commit;
+  commit.set_session(kName);
+  EXPECT_FALSE(client_.CommitWindow(commit).ok());
+  EXPECT_THAT(fake_.calls, SizeIs(4));
 }
 
 TEST_F(ClientTest, ARetryThatWouldMissTheDeadlineIsNotMade) {
@@ -150,14 +154,28 @@ TEST_F(ClientTest, EveryMethodReachesItsNamesake) {
   EXPECT_TRUE(client_.AssembleContext(context).ok());
   EXPECT_TRUE(client_.Attend(attend).ok());
   EXPECT_EQ(client_.GetCompressiveState(kName, 3)->absorbed_seq(), 3);
+  EXPECT_EQ(fake_.state_request.known_version(), 0);
+  EXPECT_TRUE(client_.GetCompressiveState(kName, 3, 7).ok());
+  EXPECT_EQ(fake_.state_request.known_version(), 7);
+  v1::CommitWindowRequest commit;
+  commit.set_session(kName);
+  EXPECT_TRUE(client_.CommitWindow(commit).ok());
+  v1::ReadTokensRequest tokens;
+  tokens.set_session(kName);
+  EXPECT_TRUE(client_.ReadTokens(tokens).ok());
+  fake_.presets.emplace_back().mutable_profile()->set_name("fot");
+  EXPECT_EQ(client_.GetProfile("fot")->profile().name(), "fot");
+  EXPECT_EQ(client_.ListProfiles()->presets_size(), 1);
   EXPECT_TRUE(client_.Verify(kName).ok());
   EXPECT_TRUE(client_.Stats("").ok());
   EXPECT_TRUE(client_.ListSessions({}).ok());
   EXPECT_TRUE(client_.DeleteSession(kName).ok());
-  EXPECT_THAT(fake_.calls,
-              ::testing::ElementsAre("Recall", "AssembleContext", "Attend",
-                                     "GetCompressiveState", "Verify", "Stats",
-                                     "ListSessions", "DeleteSession"));
+  EXPECT_THAT(
+      fake_.calls,
+      ::testing::ElementsAre(
+          "Recall", "AssembleContext", "Attend", "GetCompressiveState",
+          "GetCompressiveState", "CommitWindow", "ReadTokens", "GetProfile",
+          "ListProfiles", "Verify", "Stats", "ListSessions", "DeleteSession"));
 }
 
 TEST(Connect, ReachesAnAddress) {

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <string>
 
-#include "client/document.h"
 #include "base/utf8.h"
+#include "client/document.h"
 #include "gmock/gmock.h"
 #include "tests/testing/random.h"
 

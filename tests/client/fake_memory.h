@@ -61,6 +61,12 @@ class FakeMemory final : public v1::MemoryService::Service {
   v1::CreateSessionRequest create_request;
   v1::VerifyResponse verify_response;
   v1::StatsResponse stats_response;
+  std::vector<v1::ProfilePreset> presets;  // By the names of their profiles.
+  v1::CommitWindowRequest commit_request;
+  v1::CommitWindowResponse commit_response;
+  std::vector<v1::ReadTokensRequest> token_requests;
+  std::function<v1::ReadTokensResponse(const v1::ReadTokensRequest&)> tokens;
+  v1::GetCompressiveStateRequest state_request;
 
   grpc::Status Append(grpc::ServerContext*, const v1::AppendRequest* request,
                       v1::AppendResponse* response) override {
@@ -112,8 +118,48 @@ class FakeMemory final : public v1::MemoryService::Service {
                              const v1::CreateSessionRequest* request,
                              v1::CreateSessionResponse* response) override {
     create_request = *request;
+    const std::string& preset = request->has_profile()
+                                    ? request->profile().preset()
+                                    : request->profile_name();
+    if (preset != "text" && !preset.empty() && Preset(preset) == nullptr) {
+      calls.push_back("CreateSession");
+      return NoProfile(preset);
+    }
     return Answer("CreateSession", "", [&] {
       *response->mutable_session() = AddSession(request->session());
+    });
+  }
+  grpc::Status GetProfile(grpc::ServerContext*,
+                          const v1::GetProfileRequest* request,
+                          v1::GetProfileResponse* response) override {
+    if (Preset(request->name()) == nullptr) {
+      calls.push_back("GetProfile");
+      return NoProfile(request->name());
+    }
+    return Answer("GetProfile", "", [&] {
+      *response->mutable_preset() = *Preset(request->name());
+    });
+  }
+  grpc::Status ListProfiles(grpc::ServerContext*,
+                            const v1::ListProfilesRequest*,
+                            v1::ListProfilesResponse* response) override {
+    return Answer("ListProfiles", "", [&] {
+      response->mutable_presets()->Assign(presets.begin(), presets.end());
+    });
+  }
+  grpc::Status CommitWindow(grpc::ServerContext*,
+                            const v1::CommitWindowRequest* request,
+                            v1::CommitWindowResponse* response) override {
+    commit_request = *request;
+    return Answer("CommitWindow", request->session(),
+                  [&] { *response = commit_response; });
+  }
+  grpc::Status ReadTokens(grpc::ServerContext*,
+                          const v1::ReadTokensRequest* request,
+                          v1::ReadTokensResponse* response) override {
+    token_requests.push_back(*request);
+    return Answer("ReadTokens", request->session(), [&] {
+      if (tokens) *response = tokens(*request);
     });
   }
   grpc::Status GetSession(grpc::ServerContext*,
@@ -150,6 +196,7 @@ class FakeMemory final : public v1::MemoryService::Service {
   grpc::Status GetCompressiveState(
       grpc::ServerContext*, const v1::GetCompressiveStateRequest* request,
       v1::GetCompressiveStateResponse* response) override {
+    state_request = *request;
     return Answer("GetCompressiveState", request->session(),
                   [&] { response->set_absorbed_seq(request->layer()); });
   }
@@ -165,6 +212,19 @@ class FakeMemory final : public v1::MemoryService::Service {
   }
 
  private:
+  const v1::ProfilePreset* Preset(const std::string& name) const {
+    for (const v1::ProfilePreset& preset : presets) {
+      if (preset.profile().name() == name) return &preset;
+    }
+    return nullptr;
+  }
+
+  static grpc::Status NoProfile(const std::string& name) {
+    return proto::ToGrpc(
+        base::Error(absl::StatusCode::kNotFound, "no profile \"" + name + "\"",
+                    {.reason = "PROFILE_NOT_FOUND", .field = "name"}));
+  }
+
   grpc::Status Answer(const std::string& method, const std::string& session,
                       const std::function<void()>& answer) {
     calls.push_back(method);

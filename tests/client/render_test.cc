@@ -116,6 +116,19 @@ TEST(RenderCitations, SayWhatDidNotFit) {
             "90 of 100 tokens; 3 recalled passages did not fit\n");
 }
 
+TEST(RenderSession, ShowsTheProfileSettingBySetting) {
+  v1::Session session;
+  session.set_name("namespaces/default/sessions/s1");
+  session.set_entries(7);
+  session.mutable_profile()->set_name("fot\033");
+  session.mutable_profile()->mutable_window()->set_tokens(5);
+  std::ostringstream out;
+  RenderSession(session, out);
+  EXPECT_THAT(out.str(), HasSubstr("entries              7\n"));
+  EXPECT_THAT(out.str(), HasSubstr("profile              fot\uFFFD\n"));
+  EXPECT_THAT(out.str(), HasSubstr("\n  window.tokens     5\n"));
+}
+
 TEST(RenderVerify, PointsAtWhatIsWrong) {
   v1::VerifyResponse response;
   v1::VerifyCheck& check = *response.add_checks();

@@ -75,6 +75,96 @@ TEST_F(SessionCommand, CreateTakesAProfileByNameOrFile) {
             kExitUsage);
 }
 
+v1::ProfilePreset Fot() {
+  v1::ProfilePreset preset;
+  v1::Profile& profile = *preset.mutable_profile();
+  profile.set_name("fot");
+  profile.set_key_dim(128);
+  profile.mutable_knn()->set_top_k(128);
+  profile.mutable_knn()->mutable_positions()->set_policy(
+      v1::POSITION_POLICY_NONE);
+  return preset;
+}
+
+TEST_F(SessionCommand, CreateSetsSettingsOverAPreset) {
+  fake_.presets = {Fot()};
+  const Ran ran = RunOn(fake_, {"create", "s1", "--profile", "fot", "--set",
+                                "key_dim=64", "--set", "knn.top_k=32"});
+  EXPECT_EQ(ran.code, kExitOk) << ran.err;
+  const v1::Profile& sent = fake_.create_request.profile();
+  EXPECT_EQ(sent.preset(), "fot");
+  EXPECT_EQ(sent.key_dim(), 64);
+  EXPECT_EQ(sent.knn().top_k(), 32);
+  EXPECT_EQ(sent.knn().positions().policy(), v1::POSITION_POLICY_NONE);
+  EXPECT_THAT(fake_.calls, ElementsAre("GetProfile", "CreateSession"));
+  fake_.calls.clear();
+  EXPECT_EQ(RunOn(fake_, {"create", "s2", "--set", "name=mine"}).code, kExitOk);
+  EXPECT_EQ(fake_.create_request.profile().preset(), "text");
+  EXPECT_THAT(fake_.calls, ElementsAre("CreateSession"));
+}
+
+TEST_F(SessionCommand, CreateSetsSettingsOverAFile) {
+  const TemporaryDir dir;
+  fake_.presets = {Fot()};
+  const std::string file = dir.Write(
+      "p.json", R"({"key_dim": 64, "knn": {"top_k": 8, "chunk_tokens": 4}})");
+  const Ran ran = RunOn(
+      fake_, {"create", "s1", "--profile-file", file, "--set", "knn.top_k=16"});
+  EXPECT_EQ(ran.code, kExitOk) << ran.err;
+  EXPECT_EQ(fake_.create_request.profile().preset(), "");
+  EXPECT_EQ(fake_.create_request.profile().knn().top_k(), 16);
+  EXPECT_EQ(fake_.create_request.profile().knn().chunk_tokens(), 4);
+  const std::string based = dir.Write("b.json", R"({"preset": "fot"})");
+  EXPECT_EQ(RunOn(fake_, {"create", "s1", "--profile-file", based, "--set",
+                          "knn.chunk_tokens=2"})
+                .code,
+            kExitOk);
+  EXPECT_EQ(fake_.create_request.profile().knn().top_k(), 128);
+  EXPECT_EQ(fake_.create_request.profile().knn().chunk_tokens(), 2);
+}
+
+TEST_F(SessionCommand, CreateWithAWrongSettingAsksForNothing) {
+  const Ran ran = RunOn(fake_, {"create", "s1", "--set", "knn.topk=64"});
+  EXPECT_EQ(ran.code, kExitUsage);
+  EXPECT_THAT(ran.err, HasSubstr("\"knn.topk\""));
+  EXPECT_THAT(ran.err, HasSubstr("did you mean \"knn.top_k\"?"));
+  EXPECT_THAT(fake_.calls, IsEmpty());
+}
+
+TEST_F(SessionCommand, CreateKnowsWhichProfileWasMeant) {
+  const TemporaryDir dir;
+  fake_.presets = {Fot()};
+  const std::string file = dir.Write("p.json", R"({"preset": "fott"})");
+  for (const std::vector<std::string>& flags :
+       std::vector<std::vector<std::string>>{
+           {"--profile", "fott"},
+           {"--profile", "fott", "--set", "key_dim=64"},
+           {"--profile", "fott", "--set", "knn.top_k=64"},
+           {"--profile-file", file}}) {
+    std::vector<std::string> arguments = {"create", "s1"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const Ran ran = RunOn(fake_, arguments);
+    EXPECT_EQ(ran.code, kExitNotFound);
+    EXPECT_EQ(ran.err, "mneme: no profile \"fott\" (did you mean \"fot\"?)\n");
+  }
+}
+
+TEST_F(SessionCommand, CommitSaysWhatWentWhere) {
+  fake_.AddSession(Name("s1"));
+  fake_.commit_response.set_committed_tokens(12);
+  fake_.commit_response.set_window_tokens(4);
+  fake_.commit_response.set_knn_tokens(500);
+  const Ran ran = RunOn(fake_, {"commit", "s1", "--keep", "4"});
+  EXPECT_EQ(ran.code, kExitOk) << ran.err;
+  EXPECT_EQ(ran.out,
+            "committed 12 tokens; now 4 in the window, 500 in the knn tier\n");
+  EXPECT_EQ(fake_.commit_request.keep_tokens(), 4);
+  const Ran json = RunOn(fake_, {"commit", "s1", "-o", "json"});
+  EXPECT_EQ(nlohmann::json::parse(json.out)["committed_tokens"], "12");
+  EXPECT_EQ(fake_.commit_request.keep_tokens(), 0);
+  EXPECT_EQ(RunOn(fake_, {"commit", "s2"}).code, kExitNotFound);
+}
+
 TEST_F(SessionCommand, ForgetNeedsExactlyOneTarget) {
   fake_.AddSession(Name("s1"));
   EXPECT_EQ(RunOn(fake_, {"forget", "s1"}).code, kExitUsage);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -37,8 +36,7 @@ absl::StatusOr<std::vector<double>> SlopesNamed(const std::string& output) {
   return attention::AlibiSlopes(alibi, heads);
 }
 
-absl::StatusOr<Computed> AttendWithAlibi(const Case& c,
-                                         client::Client& client) {
+absl::StatusOr<Outputs> AttendWithAlibi(const Case& c, client::Client& client) {
   ASSIGN_OR_RETURN(const Heads in, ReadHeads(c));
   ASSIGN_OR_RETURN(const auto scale, c.Number("scale"));
   ASSIGN_OR_RETURN(const auto bias_max, c.Number("alibi_bias_max"));
@@ -52,31 +50,28 @@ absl::StatusOr<Computed> AttendWithAlibi(const Case& c,
   const int64_t window = std::max<int64_t>(1, in.tokens / 2);
   profile.mutable_window()->set_tokens(static_cast<uint32_t>(window));
   profile.mutable_knn();
-  std::vector<int64_t> keys_at(in.tokens);
-  std::iota(keys_at.begin(), keys_at.end(), 0);
-  std::vector<int64_t> queries_at(in.rows);
-  std::iota(queries_at.begin(), queries_at.end(), in.tokens - in.rows);
   ASSIGN_OR_RETURN(const auto session, WireSession::Create(client, profile));
-  RETURN_IF_ERROR(session->Append(in, 0, in.tokens, keys_at));
-  ASSIGN_OR_RETURN(const WireSession::Answer answer,
-                   session->Attend(in, 0, in.rows, queries_at, std::nullopt));
-  Computed computed;
-  computed.outputs["out"].assign(answer.out.begin(), answer.out.end());
-  computed.outputs["lse"].assign(answer.lse.begin(), answer.lse.end());
-  computed.outputs["slopes"] =
-      attention::AlibiSlopes(alibi, static_cast<int>(in.heads));
-  return computed;
+  RETURN_IF_ERROR(session->Append(in, 0, in.tokens, Positions(0, in.tokens)));
+  ASSIGN_OR_RETURN(
+      const WireSession::Answer answer,
+      session->Attend(in, 0, in.rows, Positions(in.tokens - in.rows, in.tokens),
+                      {}));
+  Outputs outputs;
+  outputs["out"].assign(answer.out.begin(), answer.out.end());
+  outputs["lse"].assign(answer.lse.begin(), answer.lse.end());
+  outputs["slopes"] = attention::AlibiSlopes(alibi, static_cast<int>(in.heads));
+  return outputs;
 }
 
 }  // namespace
 
-absl::StatusOr<Computed> Alibi(const Case& c, client::Client& client) {
+absl::StatusOr<Outputs> Alibi(const Case& c, client::Client& client) {
   if (c.Wants("out")) return AttendWithAlibi(c, client);
-  Computed computed;
+  Outputs outputs;
   for (const std::string& output : c.outputs()) {
-    ASSIGN_OR_RETURN(computed.outputs[output], SlopesNamed(output));
+    ASSIGN_OR_RETURN(outputs[output], SlopesNamed(output));
   }
-  return computed;
+  return outputs;
 }
 
 }  // namespace mneme::golden

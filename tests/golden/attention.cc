@@ -9,7 +9,7 @@
 
 namespace mneme::golden {
 
-absl::StatusOr<Computed> Attention(const Case& c, client::Client& client) {
+absl::StatusOr<Outputs> Attention(const Case& c, client::Client& client) {
   ASSIGN_OR_RETURN(const Heads in, ReadHeads(c));
   ASSIGN_OR_RETURN(const Array keys_at, c.Tensor("positions_k", 1));
   ASSIGN_OR_RETURN(const Array queries_at, c.Tensor("positions_q", 1));
@@ -22,11 +22,7 @@ absl::StatusOr<Computed> Attention(const Case& c, client::Client& client) {
   if (!scale) return absl::InvalidArgumentError("scale is required");
 
   v1::Profile profile = ProfileFor(in, *scale);
-  if (theta) {
-    profile.mutable_position()->set_family(v1::POSITION_FAMILY_ROPE);
-    profile.mutable_position()->set_layout(v1::ROTARY_LAYOUT_HALF_SPLIT);
-    profile.mutable_position()->set_theta(*theta);
-  }
+  if (theta) *profile.mutable_position() = RopeOf(*theta);
   // Half of the tokens have left the window, so that two tiers are merged.
   const int64_t window = std::max<int64_t>(1, in.tokens / 2);
   profile.mutable_window()->set_tokens(static_cast<uint32_t>(window));
@@ -37,18 +33,18 @@ absl::StatusOr<Computed> Attention(const Case& c, client::Client& client) {
   if (!causal) {
     // A row that sees every key stands behind the last; rotated, it would also
     // be turned by that position.
-    if (theta) return Computed{{}, "rotated reads of later keys"};
+    if (theta) return absl::UnimplementedError("rotated reads of later keys");
     positions.assign(positions.size(), *std::max_element(key_positions.begin(),
                                                          key_positions.end()));
   }
   ASSIGN_OR_RETURN(const auto session, WireSession::Create(client, profile));
   RETURN_IF_ERROR(session->Append(in, 0, in.tokens, key_positions));
   ASSIGN_OR_RETURN(const WireSession::Answer answer,
-                   session->Attend(in, 0, in.rows, positions, std::nullopt));
-  Computed computed;
-  computed.outputs["out"].assign(answer.out.begin(), answer.out.end());
-  computed.outputs["lse"].assign(answer.lse.begin(), answer.lse.end());
-  return computed;
+                   session->Attend(in, 0, in.rows, positions, {}));
+  Outputs outputs;
+  outputs["out"].assign(answer.out.begin(), answer.out.end());
+  outputs["lse"].assign(answer.lse.begin(), answer.lse.end());
+  return outputs;
 }
 
 }  // namespace mneme::golden

@@ -181,6 +181,36 @@ absl::StatusOr<Heads> ReadHeads(const Case& c) {
                v.shape[2], q.Floats(), k.Floats(), v.Floats()};
 }
 
+absl::StatusOr<Heads> ReadSelfAttention(const Case& c) {
+  ASSIGN_OR_RETURN(Heads in, ReadHeads(c));
+  if (in.rows != in.tokens) {
+    return Bad(absl::StrCat(in.rows, " queries and ", in.tokens,
+                            " keys; expected as many"));
+  }
+  return in;
+}
+
+absl::StatusOr<double> Required(const Case& c, const std::string& name) {
+  ASSIGN_OR_RETURN(const auto number, c.Number(name));
+  if (!number) return Bad("param " + name + " is required");
+  return *number;
+}
+
+absl::StatusOr<std::vector<int64_t>> Chunks(const Case& c, int64_t tokens) {
+  ASSIGN_OR_RETURN(const std::vector<double> numbers, c.Numbers("chunks"));
+  std::vector<int64_t> chunks;
+  int64_t left = tokens;
+  for (const double number : numbers) {
+    if (!(number >= 1 && number <= static_cast<double>(left))) break;
+    chunks.push_back(static_cast<int64_t>(number));
+    left -= chunks.back();
+  }
+  if (left != 0 || chunks.size() != numbers.size()) {
+    return Bad(absl::StrCat("chunks do not add up to ", tokens, " tokens"));
+  }
+  return chunks;
+}
+
 absl::StatusOr<int64_t> WholeNumber(const Case& c, const std::string& name,
                                     int64_t low, int64_t high) {
   ASSIGN_OR_RETURN(const auto number, c.Number(name));

@@ -53,6 +53,11 @@ class Case {
   absl::StatusOr<std::vector<double>> Numbers(
       const std::string& name) const;  // Or none.
 
+  // The parameter as it is; null when absent.
+  nlohmann::json Json(const std::string& name) const {
+    return params_.value(name, nlohmann::json());
+  }
+
   // Outputs to compare: those listed, without the informative *_ref32.
   const std::vector<std::string>& outputs() const { return outputs_; }
   bool Wants(const std::string& output) const;
@@ -78,6 +83,16 @@ struct Heads {
 
 // Errors: INVALID_ARGUMENT when q, k and v do not fit each other or are empty.
 absl::StatusOr<Heads> ReadHeads(const Case& c);
+
+// Likewise where every token is also a query.
+absl::StatusOr<Heads> ReadSelfAttention(const Case& c);
+
+// Errors: INVALID_ARGUMENT when the parameter is absent or no number.
+absl::StatusOr<double> Required(const Case& c, const std::string& name);
+
+// Token counts of the calls that a sequence of `tokens` came in.
+// Errors: INVALID_ARGUMENT when they are not positive or do not add up.
+absl::StatusOr<std::vector<int64_t>> Chunks(const Case& c, int64_t tokens);
 
 // The parameter `name` as an integer from `low` to `high`.
 // Errors: INVALID_ARGUMENT when it is absent or something else.

@@ -1,7 +1,6 @@
 // Infini-attention, through the server's segment window and compressive tier.
 
 #include <algorithm>
-#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "attention/compressive.h"
@@ -17,16 +16,14 @@ struct Setting {
   int64_t step = 0;           // Tokens appended and attended at a time.
   bool tail_written = false;  // A short last segment enters the state too.
   v1::Profile profile;
-  std::string not_yet;
 };
 
 absl::StatusOr<Setting> ReadSetting(const Case& c, const Heads& in) {
   Setting setting;
   ASSIGN_OR_RETURN(const std::string update, c.Text("update"));
   ASSIGN_OR_RETURN(const std::string map, c.Text("gqa_memory_map"));
-  if (update != "linear") setting.not_yet = update + " update";
   if (map == "tile" && in.heads != in.kv_heads) {
-    setting.not_yet = "memory heads mapped by tile";
+    return absl::UnimplementedError("memory heads mapped by tile");
   }
   ASSIGN_OR_RETURN(const auto segment, c.Number("segment_length"));
   ASSIGN_OR_RETURN(const auto scale, c.Number("scale"));
@@ -38,24 +35,26 @@ absl::StatusOr<Setting> ReadSetting(const Case& c, const Heads& in) {
   ASSIGN_OR_RETURN(const bool decode, c.Flag("decode"));
   ASSIGN_OR_RETURN(const Array gate, c.Tensor("gate", 1));
   if (!segment || *segment < 1 || *segment > 1 << 20 || !scale || !theta ||
-      gate.shape[0] != in.heads || in.rows != in.tokens) {
+      gate.shape[0] != in.heads || in.rows != in.tokens ||
+      (update != "linear" && update != "delta")) {
     return absl::InvalidArgumentError(
-        "segment_length, scale, rope_theta, a gate per head and as many "
-        "queries as keys are required");
+        "segment_length, scale, rope_theta, a gate per head, as many queries "
+        "as keys and a linear or delta update are required");
   }
   setting.segment = static_cast<int64_t>(*segment);
   setting.step = decode ? 1 : setting.segment;
   setting.tail_written = variant == "beomi";
 
-  setting.profile = ProfileFor(in, *scale);
+  setting.profile = PresetFor("infini", in, *scale);
   v1::PositionEncoding& position = *setting.profile.mutable_position();
-  position.set_family(v1::POSITION_FAMILY_ROPE);
-  position.set_layout(rope == "interleaved" ? v1::ROTARY_LAYOUT_INTERLEAVED
-                                            : v1::ROTARY_LAYOUT_HALF_SPLIT);
-  position.set_theta(*theta);
-  setting.profile.mutable_window()->set_policy(v1::COMMIT_POLICY_SEGMENT);
+  position = RopeOf(*theta);
+  if (rope == "interleaved") {
+    position.set_layout(v1::ROTARY_LAYOUT_INTERLEAVED);
+  }
   v1::CompressiveTier& tier = *setting.profile.mutable_compressive();
   tier.set_segment_tokens(static_cast<uint32_t>(setting.segment));
+  tier.set_update(update == "delta" ? v1::UPDATE_RULE_DELTA
+                                    : v1::UPDATE_RULE_LINEAR);
   tier.set_empty_memory(first == "memory_is_zero" ? v1::EMPTY_MEMORY_STRICT
                                                   : v1::EMPTY_MEMORY_BYPASS);
   for (const float logit : gate.Floats()) {
@@ -82,18 +81,6 @@ void AbsorbTail(const Heads& in, int64_t begin, WireSession::State& state) {
     for (int64_t i = 0; i < in.key_dim; ++i) {
       state.normalizer[kv * in.key_dim + i] += bank.normalizer[i];
     }
-  }
-}
-
-// Copies rows of [heads, count, width] to [begin, begin + count) of
-// [heads, rows, width].
-void PlaceRows(const std::vector<float>& part, int64_t heads, int64_t rows,
-               int64_t width, int64_t begin, std::vector<double>& whole) {
-  whole.resize(heads * rows * width);
-  const int64_t size = static_cast<int64_t>(part.size()) / heads;
-  for (int64_t h = 0; h < heads; ++h) {
-    std::copy_n(part.begin() + h * size, size,
-                whole.begin() + (h * rows + begin) * width);
   }
 }
 
@@ -125,20 +112,19 @@ class Player {
 
  private:
   absl::Status Step(int64_t begin, int64_t end) {
-    std::vector<int64_t> positions(end - begin);
-    std::iota(positions.begin(), positions.end(), begin);
+    const std::vector<int64_t> positions = Positions(begin, end);
     RETURN_IF_ERROR(session_.Append(in_, begin, end, positions));
     if (begin > 0 && begin % setting_.segment == 0) {
       RETURN_IF_ERROR(RecordState(begin));
     }
     ASSIGN_OR_RETURN(const WireSession::Answer mixed,
-                     session_.Attend(in_, begin, end, positions, std::nullopt));
+                     session_.Attend(in_, begin, end, positions, {}));
     PlaceRows(mixed.out, in_.heads, in_.rows, in_.value_dim, begin,
               outputs_["out"]);
     if (!wants_lse_) return absl::OkStatus();
-    ASSIGN_OR_RETURN(
-        const WireSession::Answer local,
-        session_.Attend(in_, begin, end, positions, v1::TIER_WINDOW));
+    ASSIGN_OR_RETURN(const WireSession::Answer local,
+                     session_.Attend(in_, begin, end, positions,
+                                     {.tiers = {v1::TIER_WINDOW}}));
     PlaceRows(local.lse, in_.heads, in_.rows, 1, begin, outputs_["local_lse"]);
     return absl::OkStatus();
   }
@@ -166,14 +152,12 @@ class Player {
 
 }  // namespace
 
-absl::StatusOr<Computed> Infini(const Case& c, client::Client& client) {
+absl::StatusOr<Outputs> Infini(const Case& c, client::Client& client) {
   ASSIGN_OR_RETURN(const Heads in, ReadHeads(c));
   ASSIGN_OR_RETURN(const Setting setting, ReadSetting(c, in));
-  if (!setting.not_yet.empty()) return Computed{{}, setting.not_yet};
   ASSIGN_OR_RETURN(const auto session,
                    WireSession::Create(client, setting.profile));
-  ASSIGN_OR_RETURN(Outputs outputs, Player(c, in, setting, *session).Play());
-  return Computed{std::move(outputs), ""};
+  return Player(c, in, setting, *session).Play();
 }
 
 }  // namespace mneme::golden

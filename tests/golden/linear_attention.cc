@@ -6,17 +6,17 @@
 
 namespace mneme::golden {
 
-absl::StatusOr<Computed> LinearAttention(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> LinearAttention(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(const Heads in, ReadHeads(c));
   ASSIGN_OR_RETURN(const bool causal, c.Flag("causal"));
   ASSIGN_OR_RETURN(const auto eps, c.Number("eps"));
   if (causal && in.rows != in.tokens) {
     return absl::InvalidArgumentError("causal, with other queries than keys");
   }
-  Computed computed;
-  auto& out = computed.outputs["out"];
-  auto& matrix = computed.outputs["S"];
-  auto& normalizer = computed.outputs["Z"];
+  Outputs outputs;
+  auto& out = outputs["out"];
+  auto& matrix = outputs["S"];
+  auto& normalizer = outputs["Z"];
   std::vector<float> head_out(in.rows * in.value_dim);
   for (int64_t h = 0; h < in.heads; ++h) {
     const int64_t kv = h / (in.heads / in.kv_heads);
@@ -33,7 +33,7 @@ absl::StatusOr<Computed> LinearAttention(const Case& c, client::Client&) {
     normalizer.insert(normalizer.end(), state.normalizer.begin(),
                       state.normalizer.end());
   }
-  return computed;
+  return outputs;
 }
 
 }  // namespace mneme::golden

@@ -13,6 +13,9 @@ Method FindMethod(const std::string& name) {
       {"landmark", Landmark},
       {"linear_attention", LinearAttention},
       {"lm_infinite", LmInfinite},
+      {"longllama", LongLlama},
+      {"longmem", LongMem},
+      {"memorizing_joint", MemorizingJoint},
       {"performer", Performer},
       {"rope_default", RopeDefault},
       {"rope_dynamic_ntk", RopeDynamicNtk},
@@ -23,6 +26,7 @@ Method FindMethod(const std::string& name) {
       {"rope_ntk_by_parts", RopeNtkByParts},
       {"rope_yarn", RopeYarn},
       {"s2_attn", ShiftedSparse},
+      {"streaming_llm", StreamingLlm},
       {"xpos", Xpos},
   };
   const auto found = methods.find(name);

@@ -14,36 +14,36 @@
 
 namespace mneme::golden {
 
-struct Computed {
-  Outputs outputs;
-  std::string not_yet;  // What the server lacks for this case; empty: nothing.
-};
+// Errors: what is wrong with the case, or what the server answered;
+// UNIMPLEMENTED for what only one code base does.
+using Method = absl::StatusOr<Outputs> (*)(const Case&, client::Client&);
 
-// Errors: what is wrong with the case, or what the server answered.
-using Method = absl::StatusOr<Computed> (*)(const Case&, client::Client&);
-
-// Null for a method that we do not have yet.
+// Null for an unknown method.
 Method FindMethod(const std::string& name);
 
-// One function a method; README of the cases has the formulas.
-absl::StatusOr<Computed> RopeDefault(const Case& c, client::Client& client);
-absl::StatusOr<Computed> RopeLinear(const Case& c, client::Client& client);
-absl::StatusOr<Computed> RopeNtkAware(const Case& c, client::Client& client);
-absl::StatusOr<Computed> RopeNtkByParts(const Case& c, client::Client& client);
-absl::StatusOr<Computed> RopeDynamicNtk(const Case& c, client::Client& client);
-absl::StatusOr<Computed> RopeYarn(const Case& c, client::Client& client);
-absl::StatusOr<Computed> RopeLongRope(const Case& c, client::Client& client);
-absl::StatusOr<Computed> RopeLlama3(const Case& c, client::Client& client);
-absl::StatusOr<Computed> Xpos(const Case& c, client::Client& client);
-absl::StatusOr<Computed> Alibi(const Case& c, client::Client& client);
-absl::StatusOr<Computed> Attention(const Case& c, client::Client& client);
-absl::StatusOr<Computed> LmInfinite(const Case& c, client::Client& client);
-absl::StatusOr<Computed> Dilated(const Case& c, client::Client& client);
-absl::StatusOr<Computed> ShiftedSparse(const Case& c, client::Client& client);
-absl::StatusOr<Computed> Landmark(const Case& c, client::Client& client);
-absl::StatusOr<Computed> Performer(const Case& c, client::Client& client);
-absl::StatusOr<Computed> LinearAttention(const Case& c, client::Client& client);
-absl::StatusOr<Computed> Infini(const Case& c, client::Client& client);
+// One function a method, in the file of its name or of its family.
+absl::StatusOr<Outputs> RopeDefault(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> RopeLinear(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> RopeNtkAware(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> RopeNtkByParts(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> RopeDynamicNtk(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> RopeYarn(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> RopeLongRope(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> RopeLlama3(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> Xpos(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> Alibi(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> Attention(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> StreamingLlm(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> LmInfinite(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> LongLlama(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> LongMem(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> MemorizingJoint(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> Landmark(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> Dilated(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> ShiftedSparse(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> Performer(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> LinearAttention(const Case& c, client::Client& client);
+absl::StatusOr<Outputs> Infini(const Case& c, client::Client& client);
 
 }  // namespace mneme::golden
 

@@ -2,7 +2,6 @@
 
 #include "attention/patterns.h"
 
-#include "attention/landmark.h"
 #include "base/status_macros.h"
 #include "tests/golden/methods.h"
 
@@ -19,21 +18,17 @@ struct Pattern {
 };
 
 absl::StatusOr<Pattern> ReadPattern(const Case& c) {
-  ASSIGN_OR_RETURN(Heads in, ReadHeads(c));
-  ASSIGN_OR_RETURN(const auto scale, c.Number("scale"));
-  if (!scale) return absl::InvalidArgumentError("scale is required");
-  if (in.rows != in.tokens) {
-    return absl::InvalidArgumentError("as many queries as keys are required");
-  }
-  return Pattern{std::move(in), static_cast<float>(*scale)};
+  ASSIGN_OR_RETURN(Heads in, ReadSelfAttention(c));
+  ASSIGN_OR_RETURN(const double scale, Required(c, "scale"));
+  return Pattern{std::move(in), static_cast<float>(scale)};
 }
 
 // Runs `attend(head, rows, out, lse)` for every query head of `in`.
 template <typename Attend>
-Computed EachHead(const Pattern& pattern, const Attend& attend) {
+Outputs EachHead(const Pattern& pattern, const Attend& attend) {
   const Heads& in = pattern.in;
-  Computed computed;
-  auto& out = computed.outputs["out"];
+  Outputs outputs;
+  auto& out = outputs["out"];
   std::vector<float> head_out(in.rows * in.value_dim);
   std::vector<float> lse(in.rows);
   for (int64_t h = 0; h < in.heads; ++h) {
@@ -48,48 +43,22 @@ Computed EachHead(const Pattern& pattern, const Attend& attend) {
     attend(h, rows, head_out.data(), lse.data());
     out.insert(out.end(), head_out.begin(), head_out.end());
   }
-  return computed;
+  return outputs;
 }
 
 absl::StatusOr<attention::PositionEncoder> Rope(const Case& c,
                                                 int64_t key_dim) {
-  ASSIGN_OR_RETURN(const auto theta, c.Number("rope_theta"));
-  if (!theta) return absl::InvalidArgumentError("rope_theta is required");
+  ASSIGN_OR_RETURN(const double theta, Required(c, "rope_theta"));
   return attention::PositionEncoder::Create(
-      {.family = attention::PositionFamily::kRope, .theta = *theta},
+      {.family = attention::PositionFamily::kRope, .theta = theta},
       static_cast<int>(key_dim));
 }
 
 }  // namespace
 
-absl::StatusOr<Computed> LmInfinite(const Case& c, client::Client&) {
-  ASSIGN_OR_RETURN(const auto top_k, c.Number("top_k_attention"));
-  if (top_k) return Computed{{}, "keys readmitted for the last query only"};
-  ASSIGN_OR_RETURN(const Pattern pattern, ReadPattern(c));
-  ASSIGN_OR_RETURN(const auto encoder, Rope(c, pattern.in.key_dim));
-  ASSIGN_OR_RETURN(const int64_t global,
-                   WholeNumber(c, "global_branch", 0, kLengthMax));
-  ASSIGN_OR_RETURN(const int64_t local,
-                   WholeNumber(c, "local_branch", 1, kLengthMax));
-  ASSIGN_OR_RETURN(const int64_t distance,
-                   WholeNumber(c, "limit_distance", 1, kLengthMax));
-  ASSIGN_OR_RETURN(const bool masked, c.Flag("use_lambda_mask"));
-  // Nothing is evicted, so how the tokens came in chunks makes no difference.
-  attention::Lambda lambda{static_cast<size_t>(global),
-                           static_cast<size_t>(local), distance};
-  if (!masked) {
-    lambda.global = static_cast<size_t>(pattern.in.tokens);
-    lambda.window = static_cast<size_t>(distance);
-  }
-  return EachHead(pattern,
-                  [&](int64_t, const HeadRows& rows, float* out, float* lse) {
-                    attention::LambdaAttention(rows, lambda, encoder, out, lse);
-                  });
-}
-
-absl::StatusOr<Computed> Dilated(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> Dilated(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(const bool causal, c.Flag("causal"));
-  if (!causal) return Computed{{}, "keys of padding"};
+  if (!causal) return absl::UnimplementedError("keys of padding");
   ASSIGN_OR_RETURN(const Pattern pattern, ReadPattern(c));
   ASSIGN_OR_RETURN(const auto segments, c.Numbers("segment_length"));
   ASSIGN_OR_RETURN(const auto ratios, c.Numbers("dilated_ratio"));
@@ -113,9 +82,10 @@ absl::StatusOr<Computed> Dilated(const Case& c, client::Client&) {
       });
 }
 
-absl::StatusOr<Computed> ShiftedSparse(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> ShiftedSparse(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(const std::string variant, c.Text("variant"));
-  if (variant != "flash") return Computed{{}, "groups that wrap around"};
+  if (variant != "flash")
+    return absl::UnimplementedError("groups that wrap around");
   ASSIGN_OR_RETURN(Pattern pattern, ReadPattern(c));
   ASSIGN_OR_RETURN(const int64_t group,
                    WholeNumber(c, "group_size", 2, kLengthMax));
@@ -137,18 +107,6 @@ absl::StatusOr<Computed> ShiftedSparse(const Case& c, client::Client&) {
         const int64_t shift = head < in.heads / 2 ? 0 : group / 2;
         attention::ShiftedGroups(rows, group, shift, out, lse);
       });
-}
-
-absl::StatusOr<Computed> Landmark(const Case& c, client::Client&) {
-  ASSIGN_OR_RETURN(const std::string variant, c.Text("variant"));
-  if (variant != "full") return Computed{{}, "retrieved blocks, re-packed"};
-  ASSIGN_OR_RETURN(const Pattern pattern, ReadPattern(c));
-  ASSIGN_OR_RETURN(const int64_t block,
-                   WholeNumber(c, "block_size", 2, kLengthMax));
-  return EachHead(pattern,
-                  [&](int64_t, const HeadRows& rows, float* out, float* lse) {
-                    attention::LandmarkAttention(rows, block, out, lse);
-                  });
 }
 
 }  // namespace mneme::golden

@@ -7,7 +7,7 @@
 
 namespace mneme::golden {
 
-absl::StatusOr<Computed> Performer(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> Performer(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(const Heads in, ReadHeads(c));
   ASSIGN_OR_RETURN(const Array projection, c.Tensor("projection", 2));
   ASSIGN_OR_RETURN(const std::string kernel, c.Text("kernel"));
@@ -26,8 +26,8 @@ absl::StatusOr<Computed> Performer(const Case& c, client::Client&) {
       .key_dim = static_cast<int>(in.key_dim),
       .projection = projection.Floats(),
       .epsilon = static_cast<float>(*epsilon)};
-  Computed computed;
-  auto& out = computed.outputs["out"];
+  Outputs outputs;
+  auto& out = outputs["out"];
   std::vector<float> head_out(in.rows * in.value_dim);
   for (int64_t h = 0; h < in.heads; ++h) {
     const float* const keys = in.k.data() + h * in.tokens * in.key_dim;
@@ -46,7 +46,7 @@ absl::StatusOr<Computed> Performer(const Case& c, client::Client&) {
         static_cast<float>(guard.value_or(0)), state, head_out.data());
     out.insert(out.end(), head_out.begin(), head_out.end());
   }
-  return computed;
+  return outputs;
 }
 
 }  // namespace mneme::golden

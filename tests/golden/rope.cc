@@ -82,7 +82,7 @@ absl::StatusOr<std::vector<double>> Rotated(const Case& c,
   return scaled;
 }
 
-absl::StatusOr<Computed> Rotate(const Case& c, const PositionConfig& config) {
+absl::StatusOr<Outputs> Rotate(const Case& c, const PositionConfig& config) {
   ASSIGN_OR_RETURN(const Array q, c.Tensor("q", 3));
   ASSIGN_OR_RETURN(const Array positions, c.Tensor("positions", 1));
   ASSIGN_OR_RETURN(
@@ -93,28 +93,28 @@ absl::StatusOr<Computed> Rotate(const Case& c, const PositionConfig& config) {
     length = std::max(length, position + 1);
   }
   const PositionEncoder encoder = any_length.ForLength(length);
-  Computed computed;
-  ASSIGN_OR_RETURN(computed.outputs["q_rot"], Rotated(c, "q", encoder));
-  ASSIGN_OR_RETURN(computed.outputs["k_rot"], Rotated(c, "k", encoder));
+  Outputs outputs;
+  ASSIGN_OR_RETURN(outputs["q_rot"], Rotated(c, "q", encoder));
+  ASSIGN_OR_RETURN(outputs["k_rot"], Rotated(c, "k", encoder));
   const auto frequencies = encoder.inv_freq();
-  computed.outputs["inv_freq"].assign(frequencies.begin(), frequencies.end());
-  computed.outputs["inv_freq_f64"] = computed.outputs["inv_freq"];
-  return computed;
+  outputs["inv_freq"].assign(frequencies.begin(), frequencies.end());
+  outputs["inv_freq_f64"] = outputs["inv_freq"];
+  return outputs;
 }
 
 }  // namespace
 
-absl::StatusOr<Computed> RopeDefault(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> RopeDefault(const Case& c, client::Client&) {
   for (const char* name : {"interpolate_factor", "theta_rescale_factor"}) {
     ASSIGN_OR_RETURN(const auto factor, c.Number(name));
-    if (factor.value_or(1) != 1) return Computed{{}, name};
+    if (factor.value_or(1) != 1) return absl::UnimplementedError(name);
   }
   ASSIGN_OR_RETURN(const PositionConfig config,
                    CommonConfig(c, PositionFamily::kRope));
   return Rotate(c, config);
 }
 
-absl::StatusOr<Computed> RopeLinear(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> RopeLinear(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(PositionConfig config,
                    CommonConfig(c, PositionFamily::kLinear));
   // One of the references divides positions and leaves its table.
@@ -124,14 +124,14 @@ absl::StatusOr<Computed> RopeLinear(const Case& c, client::Client&) {
     return Rotate(c, config);
   }
   config.linear.factor = *of_positions;
-  ASSIGN_OR_RETURN(Computed computed, Rotate(c, config));
+  ASSIGN_OR_RETURN(Outputs outputs, Rotate(c, config));
   for (const char* table : {"inv_freq", "inv_freq_f64"}) {
-    for (double& f : computed.outputs[table]) f *= *of_positions;
+    for (double& f : outputs[table]) f *= *of_positions;
   }
-  return computed;
+  return outputs;
 }
 
-absl::StatusOr<Computed> RopeNtkAware(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> RopeNtkAware(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(PositionConfig config,
                    CommonConfig(c, PositionFamily::kNtkAware));
   double& alpha = config.ntk_aware.alpha;
@@ -140,7 +140,7 @@ absl::StatusOr<Computed> RopeNtkAware(const Case& c, client::Client&) {
   return Rotate(c, config);
 }
 
-absl::StatusOr<Computed> RopeNtkByParts(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> RopeNtkByParts(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(PositionConfig config,
                    CommonConfig(c, PositionFamily::kNtkByParts));
   attention::NtkByPartsConfig& parts = config.ntk_by_parts;
@@ -157,9 +157,10 @@ absl::StatusOr<Computed> RopeNtkByParts(const Case& c, client::Client&) {
   return Rotate(c, config);
 }
 
-absl::StatusOr<Computed> RopeDynamicNtk(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> RopeDynamicNtk(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(const bool calls, c.Flag("calls"));
-  if (calls) return Computed{{}, "a base that remembers earlier sequences"};
+  if (calls)
+    return absl::UnimplementedError("a base that remembers earlier sequences");
   ASSIGN_OR_RETURN(PositionConfig config,
                    CommonConfig(c, PositionFamily::kDynamicNtk));
   ASSIGN_OR_RETURN(config.dynamic_ntk.max_position,
@@ -168,7 +169,7 @@ absl::StatusOr<Computed> RopeDynamicNtk(const Case& c, client::Client&) {
   return Rotate(c, config);
 }
 
-absl::StatusOr<Computed> RopeYarn(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> RopeYarn(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(PositionConfig config,
                    CommonConfig(c, PositionFamily::kYarn));
   attention::YarnConfig& yarn = config.yarn;
@@ -184,7 +185,7 @@ absl::StatusOr<Computed> RopeYarn(const Case& c, client::Client&) {
   return Rotate(c, config);
 }
 
-absl::StatusOr<Computed> RopeLongRope(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> RopeLongRope(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(PositionConfig config,
                    CommonConfig(c, PositionFamily::kLongRope));
   attention::LongRopeConfig& long_rope = config.long_rope;
@@ -199,7 +200,7 @@ absl::StatusOr<Computed> RopeLongRope(const Case& c, client::Client&) {
   return Rotate(c, config);
 }
 
-absl::StatusOr<Computed> RopeLlama3(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> RopeLlama3(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(PositionConfig config,
                    CommonConfig(c, PositionFamily::kLlama3));
   attention::Llama3Config& llama3 = config.llama3;

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Does mneme_golden tell right from wrong? Writes tiny cases by plain formulas,
-breaks some, and expects pass, FAIL and skip where they belong.
+breaks some, and expects pass, FAIL and skip where they belong. Of CASES, a
+directory of cases that pass, it breaks one number of every output.
 
-usage: self_test.py MNEME MNEME_GOLDEN
+usage: self_test.py MNEME MNEME_GOLDEN [CASES]
 """
 
+import fnmatch
 import json
 import math
 import os
@@ -52,6 +54,33 @@ def write_case(path, tensors, outputs, params, tolerance=None):
     text += b' ' * (-len(text) % 8)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(struct.pack('<Q', len(text)) + text + data)
+
+
+def read_header(path):
+    """(header, first byte of the data) of a case file."""
+    data = path.read_bytes()
+    begin = 8 + struct.unpack_from('<Q', data)[0]
+    return json.loads(data[8:begin]), begin
+
+
+def with_a_number_changed(path, output, rng):
+    """The bytes of a case in which one number of an output is beyond tolerance."""
+    header, begin = read_header(path)
+    data, tensor = bytearray(path.read_bytes()), header[output]
+    tolerance = json.loads(header['__metadata__']['tolerance'])[output]
+    code = {'F32': 'f', 'F64': 'd', 'I64': 'q'}[tensor['dtype']]
+    size = struct.calcsize(code)
+    first, last = tensor['data_offsets']
+    at = begin + first + size * rng.randrange((last - first) // size)
+    number = struct.unpack_from('<' + code, data, at)[0]
+    if code == 'q':
+        number += 1
+    else:
+        # What is right may itself be off by all that is allowed.
+        allowed = tolerance.get('atol', 0) + tolerance.get('rtol', 0) * abs(number)
+        number += 4 * allowed or 1e-3 * max(1, abs(number))
+    struct.pack_into('<' + code, data, at, number)
+    return bytes(data)
 
 
 def rotate(row, position, interleaved=False):
@@ -155,11 +184,17 @@ class Cases:
                 out[h].append([g * a + (1 - g) * b for a, b in zip(memory, local)])
             if end - begin < SEGMENT and not written_tail:
                 break
+            m_new, z_new = m, z
             for t in range(begin, end):
                 features = phi(k[0][t])
-                z = [a + b for a, b in zip(z, features)]
-                m = [[a + f * x for a, x in zip(row, v[0][t])]
-                     for row, f in zip(m, features)]
+                known = [0.0] * DIM
+                if update == 'delta' and begin:
+                    known = [dot(features, column) / dot(features, z)
+                             for column in zip(*m)]
+                z_new = [a + b for a, b in zip(z_new, features)]
+                m_new = [[a + f * (x - y) for a, x, y in zip(row, v[0][t], known)]
+                         for row, f in zip(m_new, features)]
+            m, z = m_new, z_new
             states.append([m])
             sums.append([z])
         write_case(self.root / 'infini' / f'{case}.safetensors',
@@ -171,6 +206,25 @@ class Cases:
                     'gate_on': 'memory' if written_tail else 'local',
                     'first_segment': 'memory_is_zero' if written_tail else 'local_only',
                     'variant': 'beomi' if written_tail else 'lucidrains'})
+
+
+def smallest_cases(root):
+    """(method, output) -> the smallest file that has numbers there; no quirks."""
+    quirks = root / 'QUIRKS.txt'
+    patterns = [line.split('#')[0].strip() for line in
+                (quirks.read_text().splitlines() if quirks.exists() else [])]
+    smallest = {}
+    for path in sorted(root.glob('*/*.safetensors'),
+                       key=lambda path: (path.stat().st_size, path)):
+        method = path.parent.name
+        if any(fnmatch.fnmatch(f'{method}/{path.stem}', pattern)
+               for pattern in patterns):
+            continue
+        header, _ = read_header(path)
+        for output in json.loads(header['__metadata__']['outputs']):
+            if not output.endswith('_ref32') and math.prod(header[output]['shape']):
+                smallest.setdefault((method, output), path)
+    return smallest
 
 
 class GoldenSelfTest(unittest.TestCase):
@@ -194,13 +248,14 @@ class GoldenSelfTest(unittest.TestCase):
             cases.attention('right')
             cases.rope('right')
             cases.infini('right')
+            cases.infini('delta', update='delta')
             cases.infini('tail_written', written_tail=True)
             code, results, total = self.golden(root)
             self.assertEqual({name: result[0] for name, result in results.items()},
-                             dict.fromkeys(('attention/right', 'infini/right',
-                                            'infini/tail_written',
+                             dict.fromkeys(('attention/right', 'infini/delta',
+                                            'infini/right', 'infini/tail_written',
                                             'rope_default/right'), 'pass'), results)
-            self.assertEqual((code, total), (0, '4 passed, 0 failed'))
+            self.assertEqual((code, total), (0, '5 passed, 0 failed'))
 
     def test_wrong_and_broken_cases_fail_with_the_reason(self):
         with tempfile.TemporaryDirectory() as root:
@@ -223,21 +278,39 @@ class GoldenSelfTest(unittest.TestCase):
             self.assertIn('out[1,3,2]', line)
             self.assertAlmostEqual(float(line.split()[2]), 1e-3, delta=1e-5)
 
-    def test_what_is_not_there_yet_and_quirks_are_skipped(self):
+    def test_quirks_are_skipped_and_what_is_unknown_fails(self):
         with tempfile.TemporaryDirectory() as root:
             cases = Cases(root)
             cases.rope('right')
-            cases.infini('delta', update='delta')
             cases.attention('odd_number', change=1.0)
             alien = cases.root / 'alien/case.safetensors'
             alien.parent.mkdir()
             alien.write_bytes((cases.root / 'rope_default/right.safetensors').read_bytes())
             (cases.root / 'QUIRKS.txt').write_text('# Not required.\nattention/odd_*\n')
             code, results, total = self.golden(root)
-            self.assertEqual((code, total), (0, '1 passed, 0 failed, 3 skipped'))
-            self.assertTrue(results['attention/odd_number'][1].endswith(' quirk'))
-            self.assertIn(' not yet', results['alien/case'][1])
-            self.assertIn(' not yet', results['infini/delta'][1])
+            self.assertEqual((code, total), (1, '1 passed, 1 failed, 1 skipped'))
+            self.assertEqual(results['attention/odd_number'][1],
+                             'skip attention/odd_number - quirk')
+            self.assertEqual(results['alien/case'][1],
+                             'FAIL alien/case - unknown method')
+
+    def test_one_wrong_number_in_any_output_of_any_method_fails(self):
+        if not CASES or not pathlib.Path(CASES).is_dir():
+            print(f'skipped: no cases at {CASES}', flush=True)
+            self.skipTest(f'no cases at {CASES}')
+        smallest = smallest_cases(pathlib.Path(CASES))
+        self.assertTrue(smallest, f'no cases under {CASES}')
+        rng = random.Random(SEED)
+        with tempfile.TemporaryDirectory() as root:
+            for (method, output), path in smallest.items():
+                broken = pathlib.Path(root, method, f'{output}.safetensors')
+                broken.parent.mkdir(exist_ok=True)
+                broken.write_bytes(with_a_number_changed(path, output, rng))
+            code, results, total = self.golden(root)
+            self.assertEqual((code, total), (1, f'0 passed, {len(smallest)} failed'))
+            for method, output in smallest:
+                line = results[f'{method}/{output}'][1]
+                self.assertRegex(line, fr'^FAIL {method}/{output} \S+ {output}\[')
 
     def test_a_directory_without_cases_is_an_error(self):
         with tempfile.TemporaryDirectory() as root:
@@ -247,8 +320,8 @@ class GoldenSelfTest(unittest.TestCase):
 
 
 if __name__ == '__main__':
-    if len(sys.argv) < 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
-    MNEME, GOLDEN = sys.argv[1:3]
-    print('MNEME_SEED', SEED)
-    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
+    MNEME, GOLDEN, CASES = (*sys.argv[1:], None)[:3]
+    print('MNEME_SEED', SEED, flush=True)
+    unittest.main(argv=sys.argv[:1])

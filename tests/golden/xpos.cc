@@ -36,7 +36,7 @@ absl::StatusOr<std::vector<double>> Rotated(const Array& rows,
 
 }  // namespace
 
-absl::StatusOr<Computed> Xpos(const Case& c, client::Client&) {
+absl::StatusOr<Outputs> Xpos(const Case& c, client::Client&) {
   ASSIGN_OR_RETURN(const Array q, c.Tensor("q", 3));
   ASSIGN_OR_RETURN(const Array k, c.Tensor("k", 3));
   ASSIGN_OR_RETURN(const Array queries_at, c.Tensor("positions", 1));
@@ -58,8 +58,7 @@ absl::StatusOr<Computed> Xpos(const Case& c, client::Client&) {
                                .theta = *theta,
                                .xpos = {.scale_base = *scale_base}},
                               static_cast<int>(q.shape[2])));
-  Computed computed;
-  Outputs& outputs = computed.outputs;
+  Outputs outputs;
   ASSIGN_OR_RETURN(outputs["q_rot"],
                    Rotated(q, queries_at, center, /*key_side=*/false, encoder));
   ASSIGN_OR_RETURN(outputs["k_rot"],
@@ -70,7 +69,7 @@ absl::StatusOr<Computed> Xpos(const Case& c, client::Client&) {
        attention::XposLogScales(encoder.rotary_dim())) {
     outputs["xpos_scale"].push_back(std::exp(log_scale));
   }
-  return computed;
+  return outputs;
 }
 
 }  // namespace mneme::golden

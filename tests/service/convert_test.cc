@@ -411,6 +411,7 @@ TEST(AssembleContext, OutOfRangeIsRefused) {
 
 TEST(CompressiveState, LargerThanAMessageIsRefused) {
   memory::Profile profile = SmallProfile();
+  profile.compressive = memory::CompressiveTier{.segment_tokens = 8};
   EXPECT_TRUE(CheckCompressiveFits(profile).ok());
   profile.kv_heads = profile.key_dim = profile.value_dim = 1024;
   EXPECT_EQ(base::DetailOf(CheckCompressiveFits(profile)).reason,

@@ -402,6 +402,13 @@ TEST_F(MemoryServiceTest, ASessionIsCreatedOnceWithAProfile) {
   request.mutable_profile()->set_key_dim(4);
   EXPECT_EQ(Create(request), absl::OkStatus());
   EXPECT_EQ(Create(request).code(), absl::StatusCode::kAlreadyExists);
+  // A live session's profile is what it is.
+  request.mutable_profile()->mutable_window()->set_tokens(17);
+  const absl::Status changed = Create(request);
+  ExpectReason(changed, absl::StatusCode::kAlreadyExists, "SESSION_EXISTS");
+  EXPECT_EQ(base::DetailOf(changed).field, "profile.window.tokens");
+  EXPECT_THAT(std::string(changed.message()),
+              HasSubstr("got 17; the session has 16"));
   request.set_session("new");
   ExpectInvalid(Create(request), "session");
 }
@@ -491,6 +498,76 @@ TEST_F(MemoryServiceTest, TheCompressiveStateHasTheShapeOfTheProfile) {
   request.set_layer(0);
   ExpectReason(Ask(&MemoryService::GetCompressiveState, request, &response),
                absl::StatusCode::kFailedPrecondition, "NO_COMPRESSIVE_TIER");
+}
+
+TEST_F(MemoryServiceTest, AStateThatIsKnownComesWithoutTensors) {
+  v1::GetCompressiveStateRequest request;
+  v1::GetCompressiveStateResponse response;
+  request.set_session(kText);
+  ASSERT_EQ(Ask(&MemoryService::GetCompressiveState, request, &response),
+            absl::OkStatus());
+  EXPECT_NE(response.version(), 0);
+  request.set_known_version(response.version());
+  response.Clear();
+  ASSERT_EQ(Ask(&MemoryService::GetCompressiveState, request, &response),
+            absl::OkStatus());
+  EXPECT_EQ(response.version(), request.known_version());
+  EXPECT_FALSE(response.has_matrix());
+}
+
+TEST_F(MemoryServiceTest, ACommittedWindowIsRead) {
+  ASSERT_EQ(Append(TokensOf(10)), absl::OkStatus());
+  v1::CommitWindowRequest commit;
+  commit.set_session(kTokens);
+  commit.set_keep_tokens(4);
+  v1::CommitWindowResponse committed;
+  ASSERT_EQ(Ask(&MemoryService::CommitWindow, commit, &committed),
+            absl::OkStatus());
+  EXPECT_EQ(committed.committed_tokens(), 6);
+  EXPECT_EQ(committed.window_tokens(), 4);
+  v1::ReadTokensRequest read;
+  read.set_session(kTokens);
+  read.add_tiers(v1::TIER_WINDOW);
+  v1::ReadTokensResponse tokens;
+  ASSERT_EQ(Ask(&MemoryService::ReadTokens, read, &tokens), absl::OkStatus());
+  EXPECT_THAT(tokens.seqs(), ::testing::ElementsAre(6, 7, 8, 9));
+  EXPECT_THAT(tokens.keys().shape(), ::testing::ElementsAre(1, 4, 4));
+  EXPECT_THAT(tokens.values().shape(), ::testing::ElementsAre(1, 4, 3));
+  EXPECT_EQ(tokens.keys().data().size(), 4 * 4 * sizeof(float));
+  EXPECT_FALSE(tokens.has_next_seq());
+  read.set_tiers(0, v1::TIER_COMPRESSIVE);
+  ExpectInvalid(Ask(&MemoryService::ReadTokens, read, &tokens), "tiers");
+  commit.set_session(kText + std::string("x"));
+  EXPECT_EQ(Ask(&MemoryService::CommitWindow, commit, &committed).code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(MemoryServiceTest, PresetsAreListedAndShown) {
+  v1::ListProfilesResponse all;
+  ASSERT_EQ(Ask(&MemoryService::ListProfiles, v1::ListProfilesRequest(), &all),
+            absl::OkStatus());
+  EXPECT_EQ(all.presets_size(), 12);
+  for (const v1::ProfilePreset& preset : all.presets()) {
+    v1::GetProfileRequest request;
+    request.set_name(preset.profile().name());
+    v1::GetProfileResponse one;
+    ASSERT_EQ(Ask(&MemoryService::GetProfile, request, &one), absl::OkStatus());
+    EXPECT_EQ(one.preset().SerializeAsString(), preset.SerializeAsString());
+  }
+  v1::GetProfileRequest unknown;
+  unknown.set_name("longlama");
+  v1::GetProfileResponse none;
+  ExpectReason(Ask(&MemoryService::GetProfile, unknown, &none),
+               absl::StatusCode::kNotFound, "PROFILE_NOT_FOUND");
+}
+
+TEST_F(MemoryServiceTest, GatesOfAnotherShapeOrTierAreRefused) {
+  ASSERT_EQ(Append(TokensOf(3)), absl::OkStatus());
+  v1::AttendRequest request = AttendWith();
+  Fill({2, 2}, 0.5F, request.mutable_reads(0)->mutable_knn_gates());
+  ExpectInvalid(Attend(request), "reads[0].knn_gates.shape");
+  Fill({2, 1}, 0.5F, request.mutable_reads(0)->mutable_knn_gates());
+  ExpectInvalid(Attend(request), "reads.knn_gates");
 }
 
 TEST_F(MemoryServiceTest, AFreshSessionVerifies) {
