@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "memory/profile_record.h"
 #include "memory/records.h"
 
 namespace mneme::memory {

@@ -271,9 +271,9 @@ absl::Status CheckPosition(Profile& profile) {
   if (!valid.ok()) {
     base::ErrorDetail detail = base::DetailOf(valid);
     detail.field = absl::StrCat("profile.", detail.field);
-    return base::Error(
-        valid.code(),
-        absl::StrCat("profile.", std::string(valid.message())), detail);
+    return base::Error(valid.code(),
+                       absl::StrCat("profile.", std::string(valid.message())),
+                       detail);
   }
   const size_t biases = position.relative_bias.biases.size();
   if (position.family == attention::PositionFamily::kRelativeBias &&

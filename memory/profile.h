@@ -172,10 +172,6 @@ struct Profile {
 // Errors: INVALID_ARGUMENT that names the field, what was given and the rule.
 absl::StatusOr<Profile> Complete(Profile profile);
 
-// As a record's payload. Decode: DATA_LOSS when malformed.
-std::string EncodeProfile(const Profile& profile);
-absl::StatusOr<Profile> DecodeProfile(std::string_view bytes);
-
 }  // namespace mneme::memory
 
 #endif  // MNEME_MEMORY_PROFILE_H_

@@ -1,13 +1,13 @@
 // One list of fields for both directions: what is written is what is read.
 
+#include "memory/profile_record.h"
+
 #include <optional>
-#include <string>
 #include <type_traits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
-#include "memory/profile.h"
 
 namespace mneme::memory {
 namespace {

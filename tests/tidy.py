@@ -30,7 +30,6 @@ UNTESTED = {
     'client/cli.cc': 'driven as a command line by tests that link RunCli',
     'memory/key_reader.cc': 'attend_test and knn_search_test read through it',
     'memory/log.cc': 'session_test cuts appends at every border of a block',
-    'memory/records.cc': 'session_damage_test reads damaged ones through it',
     'memory/sealing.cc': 'session_test seals, reopens and damages segments',
     'memory/verify.cc': 'every test of a session ends with it',
     'service/library_threads.cc': 'sets counters of other libraries',

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "google/protobuf/stubs/logging.h"
 #include "memory/profile.h"
+#include "memory/profile_record.h"
 #include "service/convert.h"
 #include "service/convert_profile.h"
 #include "service/page_token.h"

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "memory/fold.h"
 #include "memory/profile.h"
+#include "memory/profile_record.h"
 #include "memory/record.h"
 #include "memory/segment_index.h"
 #include "memory/session_name.h"

@@ -46,156 +46,9 @@ TEST(Profile, CompletingTwiceChangesNothing) {
 
 using Spoil = std::function<void(Profile&)>;
 
-TEST(Profile, EveryRuleIsRefusedWithTheNameOfItsField) {
-  const std::vector<std::pair<std::string, Spoil>> rules = {
-      {"profile.name", [](Profile& p) { p.name = "Upper"; }},
-      {"profile.name", [](Profile& p) { p.name = std::string(64, 'x'); }},
-      {"profile.name", [](Profile& p) { p.name = std::string("a\0", 2); }},
-      {"profile.layers", [](Profile& p) { p.layers = kLayersMax + 1; }},
-      {"profile.kv_heads",
-       [](Profile& p) { p.kv_heads = p.query_heads = kHeadsMax + 1; }},
-      {"profile.query_heads", [](Profile& p) { p.query_heads = 1025; }},
-      {"profile.query_heads", [](Profile& p) { p.query_heads = 3; }},
-      {"profile.key_dim", [](Profile& p) { p.key_dim = 0; }},
-      {"profile.key_dim", [](Profile& p) { p.key_dim = kHeadDimMax + 1; }},
-      {"profile.value_dim", [](Profile& p) { p.value_dim = kHeadDimMax + 1; }},
-      {"profile",
-       [](Profile& p) {
-         p.layers = kLayersMax;
-         p.kv_heads = p.query_heads = 256;
-         p.key_dim = p.value_dim = kHeadDimMax;
-       }},
-      {"profile.logit_scale", [](Profile& p) { p.logit_scale = -1; }},
-      {"profile.logit_scale", [](Profile& p) { p.logit_scale = kNan; }},
-      {"profile.logit_scale", [](Profile& p) { p.logit_scale = kInfinity; }},
-      {"profile.sink.tokens",
-       [](Profile& p) { p.sink = SinkTier{.tokens = kSinkTokensMax + 1}; }},
-      {"profile.window.tokens", [](Profile& p) { p.window->tokens = 0; }},
-      {"profile.window.tokens",
-       [](Profile& p) { p.window->tokens = kTierTokensMax + 1; }},
-      {"profile.window.tokens",
-       [](Profile& p) { p.window->commit = CommitPolicy::kSegment; }},
-      {"profile.window.commit",
-       [](Profile& p) {
-         p.window = WindowTier{.commit = CommitPolicy::kSegment};
-         p.compressive.reset();
-       }},
-      {"profile.knn.top_k", [](Profile& p) { p.knn->top_k = kTopKMax + 1; }},
-      {"profile.knn.positions.distance",
-       [](Profile& p) { p.knn->positions.distance = 1; }},
-      {"profile.knn.positions.distance",
-       [](Profile& p) {
-         p.knn->positions.policy = PositionPolicy::kConst;
-         p.knn->positions.distance = -1;
-       }},
-      {"profile.knn.positions.distance",
-       [](Profile& p) {
-         p.knn->positions.policy = PositionPolicy::kConst;
-         p.knn->positions.distance = kPositionMax + 1;
-       }},
-      {"profile.window.block_tokens",
-       [](Profile& p) { p.window->commit = CommitPolicy::kBlock; }},
-      {"profile.window.block_tokens",
-       [](Profile& p) { p.window->block_tokens = 4; }},
-      {"profile.sink.positions.policy",
-       [](Profile& p) {
-         p.sink->positions.policy = PositionPolicy::kCacheRank;
-       }},
-      {"profile.knn.positions.policy",
-       [](Profile& p) {
-         p.knn->positions.policy = PositionPolicy::kCacheRank;
-       }},
-      {"profile.knn.positions.policy",
-       [](Profile& p) {
-         p.position.family = attention::PositionFamily::kAlibi;
-         p.knn->positions.policy = PositionPolicy::kConst;
-       }},
-      {"profile.knn.positions.policy",
-       [](Profile& p) {
-         p.position.family = attention::PositionFamily::kLearned;
-         p.knn->positions.policy = PositionPolicy::kNone;
-       }},
-      {"profile.knn.chunk_tokens",
-       [](Profile& p) { p.knn->chunk_tokens = kChunkTokensMax + 1; }},
-      {"profile.knn.top_k",
-       [](Profile& p) {
-         p.knn->chunk_tokens = 4;
-         p.knn->top_k = 9;
-       }},
-      {"profile.knn.chunk_score",
-       [](Profile& p) {
-         p.knn->chunk_tokens = 4;
-         p.knn->chunk_score = ChunkScore::kLandmark;
-       }},
-      {"profile.knn.data_type",
-       [](Profile& p) {
-         p.dtype = attention::DType::kF16;
-         p.knn->dtype = attention::DType::kF32;
-       }},
-      {"profile.knn.gate_logits",
-       [](Profile& p) {
-         p.knn->gate_logits = {1, 2, 3};
-       }},
-      {"profile.knn.empty_memory",
-       [](Profile& p) {
-         p.knn->empty_memory = attention::EmptyMemory::kStrict;
-       }},
-      {"profile.head_scales",
-       [](Profile& p) {
-         p.head_scales = {1, 2};
-       }},
-      {"profile.head_scales", [](Profile& p) { p.head_scales = {0}; }},
-      {"profile.logit_softcap", [](Profile& p) { p.logit_softcap = -1; }},
-      {"profile.logit_softcap", [](Profile& p) { p.logit_softcap = kNan; }},
-      {"profile.position.relative_bias.biases",
-       [](Profile& p) {
-         p.position.family = attention::PositionFamily::kRelativeBias;
-       }},
-      {"profile.position.relative_bias.biases",
-       [](Profile& p) {
-         p.position.family = attention::PositionFamily::kRelativeBias;
-         p.position.relative_bias.biases = {1, 2, 3};
-       }},
-      {"profile.compressive.update",
-       [](Profile& p) {
-         p.compressive->update = UpdateRule::kDelta;
-         p.compressive->performer = PerformerTier{.count = 8};
-       }},
-      {"profile.compressive.performer.count",
-       [](Profile& p) { p.compressive->performer = PerformerTier{}; }},
-      {"profile.compressive.segment_tokens",
-       [](Profile& p) { p.compressive->segment_tokens = 0; }},
-      {"profile.compressive.segment_tokens",
-       [](Profile& p) { p.compressive->segment_tokens = kTierTokensMax + 1; }},
-      {"profile.compressive.gate_logits",
-       [](Profile& p) { p.compressive->gate_logits.clear(); }},
-      {"profile.compressive.gate_logits",
-       [](Profile& p) { p.compressive->gate_logits.assign(5, 0); }},
-      {"profile.compressive.gate_logits",
-       [](Profile& p) {
-         p.compressive->gate_logits = {std::numeric_limits<float>::infinity()};
-       }},
-      {"profile",
-       [](Profile& p) {
-         p.window.reset();
-         p.knn.reset();
-         p.compressive.reset();
-       }},
-      {"profile.text_encoder", [](Profile& p) { p.text_encoder = "other"; }},
-      {"profile", [](Profile& p) { p.text_encoder = "hash-words-ngrams-128"; }},
-      {"profile.position.theta",
-       [](Profile& p) {
-         p.position.family = attention::PositionFamily::kRope;
-         p.position.theta = 1;
-       }},
-      {"profile.position.rotary_dim",
-       [](Profile& p) {
-         p.position.family = attention::PositionFamily::kRope;
-         p.position.rotary_dim = 3;
-       }},
-      {"profile.position.yarn.original_length", [](Profile& p) {
-         p.position.family = attention::PositionFamily::kYarn;
-       }}};
+using Rules = std::vector<std::pair<std::string, Spoil>>;
+
+void ExpectRefused(const Rules& rules) {
   for (const auto& [field, spoil] : rules) {
     Profile profile = SmallProfile();
     spoil(profile);
@@ -206,6 +59,166 @@ TEST(Profile, EveryRuleIsRefusedWithTheNameOfItsField) {
     EXPECT_NE(refused.status().message().find("expected"), std::string::npos)
         << refused.status();
   }
+}
+
+TEST(Profile, GeometryThatCannotBeIsRefusedByField) {
+  ExpectRefused(
+      {{"profile.name", [](Profile& p) { p.name = "Upper"; }},
+       {"profile.name", [](Profile& p) { p.name = std::string(64, 'x'); }},
+       {"profile.name", [](Profile& p) { p.name = std::string("a\0", 2); }},
+       {"profile.layers", [](Profile& p) { p.layers = kLayersMax + 1; }},
+       {"profile.kv_heads",
+        [](Profile& p) { p.kv_heads = p.query_heads = kHeadsMax + 1; }},
+       {"profile.query_heads", [](Profile& p) { p.query_heads = 1025; }},
+       {"profile.query_heads", [](Profile& p) { p.query_heads = 3; }},
+       {"profile.key_dim", [](Profile& p) { p.key_dim = 0; }},
+       {"profile.key_dim", [](Profile& p) { p.key_dim = kHeadDimMax + 1; }},
+       {"profile.value_dim", [](Profile& p) { p.value_dim = kHeadDimMax + 1; }},
+       {"profile",
+        [](Profile& p) {
+          p.layers = kLayersMax;
+          p.kv_heads = p.query_heads = 256;
+          p.key_dim = p.value_dim = kHeadDimMax;
+        }},
+       {"profile.logit_scale", [](Profile& p) { p.logit_scale = -1; }},
+       {"profile.logit_scale", [](Profile& p) { p.logit_scale = kNan; }},
+       {"profile.logit_scale", [](Profile& p) { p.logit_scale = kInfinity; }},
+       {"profile.sink.tokens",
+        [](Profile& p) { p.sink = SinkTier{.tokens = kSinkTokensMax + 1}; }}});
+}
+
+TEST(Profile, TiersThatContradictThemselvesAreRefusedByField) {
+  ExpectRefused(
+      {{"profile.window.tokens", [](Profile& p) { p.window->tokens = 0; }},
+       {"profile.window.tokens",
+        [](Profile& p) { p.window->tokens = kTierTokensMax + 1; }},
+       {"profile.window.tokens",
+        [](Profile& p) { p.window->commit = CommitPolicy::kSegment; }},
+       {"profile.window.commit",
+        [](Profile& p) {
+          p.window = WindowTier{.commit = CommitPolicy::kSegment};
+          p.compressive.reset();
+        }},
+       {"profile.knn.top_k", [](Profile& p) { p.knn->top_k = kTopKMax + 1; }},
+       {"profile.knn.positions.distance",
+        [](Profile& p) { p.knn->positions.distance = 1; }},
+       {"profile.knn.positions.distance",
+        [](Profile& p) {
+          p.knn->positions.policy = PositionPolicy::kConst;
+          p.knn->positions.distance = -1;
+        }},
+       {"profile.knn.positions.distance",
+        [](Profile& p) {
+          p.knn->positions.policy = PositionPolicy::kConst;
+          p.knn->positions.distance = kPositionMax + 1;
+        }},
+       {"profile.window.block_tokens",
+        [](Profile& p) { p.window->commit = CommitPolicy::kBlock; }},
+       {"profile.window.block_tokens",
+        [](Profile& p) { p.window->block_tokens = 4; }},
+       {"profile.sink.positions.policy",
+        [](Profile& p) {
+          p.sink->positions.policy = PositionPolicy::kCacheRank;
+        }},
+       {"profile.knn.positions.policy",
+        [](Profile& p) {
+          p.knn->positions.policy = PositionPolicy::kCacheRank;
+        }},
+       {"profile.knn.positions.policy",
+        [](Profile& p) {
+          p.position.family = attention::PositionFamily::kAlibi;
+          p.knn->positions.policy = PositionPolicy::kConst;
+        }},
+       {"profile.knn.positions.policy",
+        [](Profile& p) {
+          p.position.family = attention::PositionFamily::kLearned;
+          p.knn->positions.policy = PositionPolicy::kNone;
+        }},
+       {"profile.knn.chunk_tokens",
+        [](Profile& p) { p.knn->chunk_tokens = kChunkTokensMax + 1; }},
+       {"profile.knn.top_k",
+        [](Profile& p) {
+          p.knn->chunk_tokens = 4;
+          p.knn->top_k = 9;
+        }},
+       {"profile.knn.chunk_score",
+        [](Profile& p) {
+          p.knn->chunk_tokens = 4;
+          p.knn->chunk_score = ChunkScore::kLandmark;
+        }},
+       {"profile.knn.data_type",
+        [](Profile& p) {
+          p.dtype = attention::DType::kF16;
+          p.knn->dtype = attention::DType::kF32;
+        }},
+       {"profile.knn.gate_logits",
+        [](Profile& p) {
+          p.knn->gate_logits = {1, 2, 3};
+        }},
+       {"profile.knn.empty_memory",
+        [](Profile& p) {
+          p.knn->empty_memory = attention::EmptyMemory::kStrict;
+        }},
+       {"profile.head_scales",
+        [](Profile& p) {
+          p.head_scales = {1, 2};
+        }},
+       {"profile.head_scales", [](Profile& p) { p.head_scales = {0}; }},
+       {"profile.logit_softcap", [](Profile& p) { p.logit_softcap = -1; }},
+       {"profile.logit_softcap", [](Profile& p) { p.logit_softcap = kNan; }},
+       {"profile.position.relative_bias.biases",
+        [](Profile& p) {
+          p.position.family = attention::PositionFamily::kRelativeBias;
+        }},
+       {"profile.position.relative_bias.biases", [](Profile& p) {
+          p.position.family = attention::PositionFamily::kRelativeBias;
+          p.position.relative_bias.biases = {1, 2, 3};
+        }}});
+}
+
+TEST(Profile, FoldsAndPositionsThatCannotBeAreRefusedByField) {
+  ExpectRefused(
+      {{"profile.compressive.update",
+        [](Profile& p) {
+          p.compressive->update = UpdateRule::kDelta;
+          p.compressive->performer = PerformerTier{.count = 8};
+        }},
+       {"profile.compressive.performer.count",
+        [](Profile& p) { p.compressive->performer = PerformerTier{}; }},
+       {"profile.compressive.segment_tokens",
+        [](Profile& p) { p.compressive->segment_tokens = 0; }},
+       {"profile.compressive.segment_tokens",
+        [](Profile& p) { p.compressive->segment_tokens = kTierTokensMax + 1; }},
+       {"profile.compressive.gate_logits",
+        [](Profile& p) { p.compressive->gate_logits.clear(); }},
+       {"profile.compressive.gate_logits",
+        [](Profile& p) { p.compressive->gate_logits.assign(5, 0); }},
+       {"profile.compressive.gate_logits",
+        [](Profile& p) {
+          p.compressive->gate_logits = {std::numeric_limits<float>::infinity()};
+        }},
+       {"profile",
+        [](Profile& p) {
+          p.window.reset();
+          p.knn.reset();
+          p.compressive.reset();
+        }},
+       {"profile.text_encoder", [](Profile& p) { p.text_encoder = "other"; }},
+       {"profile",
+        [](Profile& p) { p.text_encoder = "hash-words-ngrams-128"; }},
+       {"profile.position.theta",
+        [](Profile& p) {
+          p.position.family = attention::PositionFamily::kRope;
+          p.position.theta = 1;
+        }},
+       {"profile.position.rotary_dim",
+        [](Profile& p) {
+          p.position.family = attention::PositionFamily::kRope;
+          p.position.rotary_dim = 3;
+        }},
+       {"profile.position.yarn.original_length", [](Profile& p) {
+          p.position.family = attention::PositionFamily::kYarn;
+        }}});
 }
 
 TEST(Profile, TheLimitsThemselvesAreAllowed) {
@@ -228,114 +241,6 @@ TEST(Profile, NumbersAreOneForAllOrOfAHeadOrOfALayersHead) {
   EXPECT_EQ(profile.OfHead({0, 1, 2, 3}, 1, 3), 3);
   EXPECT_EQ(profile.OfHead({0, 1, 2, 3, 4, 5, 6, 7}, 0, 3), 3);
   EXPECT_EQ(profile.OfHead({0, 1, 2, 3, 4, 5, 6, 7}, 1, 2), 6);
-}
-
-std::vector<Profile> Various() {
-  std::vector<Profile> profiles = {SmallProfile(),
-                                   ProfileByName("text").value(),
-                                   Complete(WindowOnly()).value()};
-  Profile yarn = SmallProfile();
-  yarn.dtype = attention::DType::kBF16;
-  yarn.position = {
-      .family = attention::PositionFamily::kYarn,
-      .layout = attention::RotaryLayout::kInterleaved,
-      .theta = 500000,
-      .rotary_dim = 6,
-      .yarn = {.factor = 8, .original_length = 4096, .attention_factor = 1.5}};
-  yarn.window = WindowTier{.commit = CommitPolicy::kSegment};
-  yarn.knn = KnnTier{
-      .top_k = 3,
-      .positions = {.policy = PositionPolicy::kConst, .distance = 1 << 20}};
-  yarn.compressive->gate_logits = {1, 2, 3, 4};
-  yarn.compressive->empty_memory = attention::EmptyMemory::kStrict;
-  profiles.push_back(Complete(yarn).value());
-  for (const Preset& preset : Presets()) {
-    profiles.push_back(Complete(preset.profile).value());
-  }
-  // Every optional setting, each with a value of its own.
-  Profile full = SmallProfile();
-  full.head_scales = {1, 2, 3, 4};
-  full.logit_softcap = 30;
-  full.normalization = Normalization::kL2;
-  full.position.family = attention::PositionFamily::kRelativeBias;
-  full.position.relative_bias.biases = {1, 2, 3, 4, 5, 6, 7, 8};
-  full.position.yarn = {.factor = 2,
-                        .original_length = 3,
-                        .beta_fast = 4,
-                        .beta_slow = 5,
-                        .attn_factor = 6,
-                        .extrapolation_factor = 0.5,
-                        .truncate = false,
-                        .mscale = 7,
-                        .mscale_all_dim = 8};
-  full.position.alibi.clip_distance = 9;
-  full.position.xpos.scale_base = 10;
-  full.sink =
-      SinkTier{.tokens = 5,
-               .positions = {.policy = PositionPolicy::kClamp, .distance = 11}};
-  full.window = WindowTier{
-      .tokens = 12, .commit = CommitPolicy::kBlock, .block_tokens = 16};
-  full.knn = KnnTier{.top_k = 16,
-                     .positions = {.policy = PositionPolicy::kNone},
-                     .dtype = attention::DType::kBF16,
-                     .chunk_tokens = 8,
-                     .chunk_score = ChunkScore::kLandmark,
-                     .scope = SelectionScope::kKvGroup,
-                     .max_tokens = 17,
-                     .gate_logits = {18},
-                     .empty_memory = attention::EmptyMemory::kStrict};
-  full.compressive->performer = PerformerTier{
-      .count = 19, .seed = 20, .kernel = attention::PerformerKernel::kRelu};
-  profiles.push_back(Complete(full).value());
-  full.compressive->performer.reset();
-  full.compressive->update = UpdateRule::kDelta;
-  profiles.push_back(Complete(full).value());
-  return profiles;
-}
-
-TEST(Profile, DecodesToWhatWasEncoded) {
-  for (const Profile& profile : Various()) {
-    const auto decoded = DecodeProfile(EncodeProfile(profile));
-    ASSERT_TRUE(decoded.ok()) << decoded.status();
-    EXPECT_EQ(*decoded, profile);
-  }
-}
-
-TEST(Profile, CutAtAnyByteIsDataLoss) {
-  for (const Profile& profile : Various()) {
-    const std::string bytes = EncodeProfile(profile);
-    for (size_t size = 0; size < bytes.size(); ++size) {
-      const auto decoded = DecodeProfile(bytes.substr(0, size));
-      ASSERT_FALSE(decoded.ok()) << size;
-      EXPECT_EQ(decoded.status().code(), absl::StatusCode::kDataLoss);
-    }
-    EXPECT_FALSE(DecodeProfile(bytes + '\0').ok());
-  }
-}
-
-// A flipped bit may give another sound profile, but never one that would not
-// pass the checks, and never a crash.
-TEST(Profile, AnyFlippedBitGivesASoundProfileOrDataLoss) {
-  for (const Profile& profile : Various()) {
-    const std::string bytes = EncodeProfile(profile);
-    for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
-      std::string damaged = bytes;
-      damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ 1 << bit % 8);
-      const auto decoded = DecodeProfile(damaged);
-      if (decoded.ok()) {
-        EXPECT_TRUE(Complete(*decoded).ok());
-      } else {
-        EXPECT_EQ(decoded.status().code(), absl::StatusCode::kDataLoss);
-      }
-    }
-  }
-}
-
-TEST(Profile, AnUnknownNameListsTheKnownOnes) {
-  const auto unknown = ProfileByName("no such");
-  EXPECT_EQ(unknown.status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(ReasonOf(unknown.status()), "PROFILE_NOT_FOUND");
-  EXPECT_NE(unknown.status().message().find("text"), std::string::npos);
 }
 
 }  // namespace

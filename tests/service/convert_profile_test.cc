@@ -121,94 +121,12 @@ TEST(Profile, EveryDefaultIsFilledInOnTheWayOut) {
   EXPECT_FALSE(shown.has_compressive());
 }
 
-TEST(Profile, AWrongSettingIsRefusedByItsName) {
-  struct Case {
-    std::string field;
-    std::function<void(v1::Profile&)> spoil;
-  };
-  const std::vector<Case> cases = {
-      {"profile.data_type",
-       [](auto& p) { p.set_data_type(static_cast<v1::DataType>(9)); }},
-      {"profile.logit_scale", [](auto& p) { p.set_logit_scale(0); }},
-      {"profile.logit_scale", [](auto& p) { p.set_logit_scale(kNan); }},
-      {"profile.position.family",
-       [](auto& p) {
-         p.mutable_position()->set_family(static_cast<v1::PositionFamily>(99));
-       }},
-      {"profile.position.layout",
-       [](auto& p) {
-         p.mutable_position()->set_layout(static_cast<v1::RotaryLayout>(9));
-       }},
-      {"profile.position.theta",
-       [](auto& p) { p.mutable_position()->set_theta(0); }},
-      {"profile.position.theta",
-       [](auto& p) { p.mutable_position()->set_theta(kNan); }},
-      {"profile.position.rotary_dim",
-       [](auto& p) { p.mutable_position()->set_rotary_dim(0xffffffff); }},
-      {"profile.position.parameters",
-       [](auto& p) { p.mutable_position()->clear_yarn(); }},
-      {"profile.position.parameters",
-       [](auto& p) {
-         p.mutable_position()->set_family(v1::POSITION_FAMILY_ROPE);
-       }},
-      {"profile.position.yarn.factor",
-       [](auto& p) { p.mutable_position()->mutable_yarn()->set_factor(kNan); }},
-      {"profile.position.yarn.beta_fast",
-       [](auto& p) { p.mutable_position()->mutable_yarn()->set_beta_fast(0); }},
-      {"profile.position.yarn.attention_factor",
-       [](auto& p) {
-         p.mutable_position()->mutable_yarn()->set_attention_factor(-1);
-       }},
-      {"profile.window.commit",
-       [](auto& p) {
-         p.mutable_window()->set_commit(static_cast<v1::CommitPolicy>(9));
-       }},
-      {"profile.knn.positions.policy",
-       [](auto& p) {
-         p.mutable_knn()->mutable_positions()->set_policy(
-             static_cast<v1::PositionPolicy>(9));
-       }},
-      {"profile.logit_softcap", [](auto& p) { p.set_logit_softcap(0); }},
-      {"profile.normalization",
-       [](auto& p) { p.set_normalization(static_cast<v1::Normalization>(9)); }},
-      {"profile.sink.positions.policy",
-       [](auto& p) {
-         p.mutable_sink()->mutable_positions()->set_policy(
-             static_cast<v1::PositionPolicy>(9));
-       }},
-      {"profile.window.positions.distance",
-       [](auto& p) {
-         p.mutable_window()->mutable_positions()->set_distance(1);
-       }},
-      {"profile.knn.data_type",
-       [](auto& p) {
-         p.mutable_knn()->set_data_type(static_cast<v1::DataType>(9));
-       }},
-      {"profile.knn.chunk_score",
-       [](auto& p) {
-         p.mutable_knn()->set_chunk_score(static_cast<v1::ChunkScore>(9));
-       }},
-      {"profile.knn.scope",
-       [](auto& p) {
-         p.mutable_knn()->set_scope(static_cast<v1::SelectionScope>(9));
-       }},
-      {"profile.knn.empty_memory",
-       [](auto& p) {
-         p.mutable_knn()->set_empty_memory(static_cast<v1::EmptyMemory>(9));
-       }},
-      {"profile.compressive.performer.kernel",
-       [](auto& p) {
-         p.mutable_compressive()->mutable_performer()->set_kernel(
-             static_cast<v1::PerformerKernel>(9));
-       }},
-      {"profile.compressive.update",
-       [](auto& p) {
-         p.mutable_compressive()->set_update(static_cast<v1::UpdateRule>(9));
-       }},
-      {"profile.compressive.empty_memory", [](auto& p) {
-         p.mutable_compressive()->set_empty_memory(
-             static_cast<v1::EmptyMemory>(9));
-       }}};
+struct Case {
+  std::string field;
+  std::function<void(v1::Profile&)> spoil;
+};
+
+void ExpectRefused(const std::vector<Case>& cases) {
   for (const Case& c : cases) {
     v1::Profile proto = FullProfile();
     c.spoil(proto);
@@ -220,69 +138,99 @@ TEST(Profile, AWrongSettingIsRefusedByItsName) {
   }
 }
 
-TEST(ConvertProfile, EveryFamilyComesBackAsItWasSent) {
-  v1::PositionEncoding rope;
-  rope.set_theta(500000);
-  std::vector<v1::PositionEncoding> all(10, rope);
-  all[0].set_family(v1::POSITION_FAMILY_LINEAR);
-  all[0].mutable_linear()->set_factor(4);
-  all[1].set_family(v1::POSITION_FAMILY_NTK_AWARE);
-  all[1].mutable_ntk_aware()->set_alpha(8);
-  all[2].set_family(v1::POSITION_FAMILY_NTK_BY_PARTS);
-  all[2].mutable_ntk_by_parts()->set_factor(4);
-  all[2].mutable_ntk_by_parts()->set_original_length(2048);
-  all[2].mutable_ntk_by_parts()->set_beta_fast(2);
-  all[2].mutable_ntk_by_parts()->set_beta_slow(0.5);
-  all[2].mutable_ntk_by_parts()->set_gamma_fast(20);
-  all[2].mutable_ntk_by_parts()->set_gamma_slow(3);
-  all[2].mutable_ntk_by_parts()->set_ntk_factor(0.5);
-  all[2].mutable_ntk_by_parts()->set_extrapolation_factor(0.25);
-  all[3].set_family(v1::POSITION_FAMILY_DYNAMIC_NTK);
-  all[3].mutable_dynamic_ntk()->set_factor(2);
-  all[3].mutable_dynamic_ntk()->set_max_position(2048);
-  all[4].set_family(v1::POSITION_FAMILY_LONG_ROPE);
-  for (int i = 0; i < 4; ++i) {
-    all[4].mutable_long_rope()->add_short_factors(1 + i);
-    all[4].mutable_long_rope()->add_long_factors(2 + i);
-  }
-  all[4].mutable_long_rope()->set_original_length(4096);
-  all[4].mutable_long_rope()->set_max_position(131072);
-  all[4].mutable_long_rope()->set_attention_factor(1.5);
-  all[5].set_family(v1::POSITION_FAMILY_LLAMA3);
-  all[5].mutable_llama3()->set_factor(8);
-  all[5].mutable_llama3()->set_original_length(8192);
-  all[5].mutable_llama3()->set_low_freq_factor(1);
-  all[5].mutable_llama3()->set_high_freq_factor(4);
-  all[6].Clear();
-  all[6].set_family(v1::POSITION_FAMILY_ALIBI);
-  all[6].mutable_alibi()->set_bias_max(16);
-  all[6].mutable_alibi()->set_clip_distance(100);
-  all[7].Clear();
-  all[7].set_family(v1::POSITION_FAMILY_RELATIVE_BIAS);
-  all[7].mutable_relative_bias()->add_biases(0.5);
-  all[8].Clear();
-  all[8].set_family(v1::POSITION_FAMILY_LEARNED);
-  all[9].set_family(v1::POSITION_FAMILY_XPOS);
-  all[9].mutable_xpos()->set_scale_base(256);
-  for (v1::PositionEncoding& position : all) {
-    if (position.has_theta()) {
-      position.set_layout(v1::ROTARY_LAYOUT_INTERLEAVED);
-      position.set_rotary_dim(8);
-    }
-    v1::Profile proto;
-    proto.set_key_dim(8);
-    proto.mutable_window()->set_tokens(10);
-    *proto.mutable_position() = position;
-    const auto profile = ProfileFromProto(proto);
-    ASSERT_TRUE(profile.ok()) << profile.status();
-    const auto complete = memory::Complete(*profile);
-    ASSERT_TRUE(complete.ok()) << complete.status();
-    EXPECT_EQ(ProfileToProto(*complete).position().DebugString(),
-              position.DebugString());
-    // And from the disk.
-    EXPECT_EQ(*memory::DecodeProfile(memory::EncodeProfile(*complete)),
-              *complete);
-  }
+TEST(Profile, AWrongNumberOrEncodingIsRefusedByItsName) {
+  ExpectRefused(
+      {{"profile.data_type",
+        [](auto& p) { p.set_data_type(static_cast<v1::DataType>(9)); }},
+       {"profile.logit_scale", [](auto& p) { p.set_logit_scale(0); }},
+       {"profile.logit_scale", [](auto& p) { p.set_logit_scale(kNan); }},
+       {"profile.position.family",
+        [](auto& p) {
+          p.mutable_position()->set_family(static_cast<v1::PositionFamily>(99));
+        }},
+       {"profile.position.layout",
+        [](auto& p) {
+          p.mutable_position()->set_layout(static_cast<v1::RotaryLayout>(9));
+        }},
+       {"profile.position.theta",
+        [](auto& p) { p.mutable_position()->set_theta(0); }},
+       {"profile.position.theta",
+        [](auto& p) { p.mutable_position()->set_theta(kNan); }},
+       {"profile.position.rotary_dim",
+        [](auto& p) { p.mutable_position()->set_rotary_dim(0xffffffff); }},
+       {"profile.position.parameters",
+        [](auto& p) { p.mutable_position()->clear_yarn(); }},
+       {"profile.position.parameters",
+        [](auto& p) {
+          p.mutable_position()->set_family(v1::POSITION_FAMILY_ROPE);
+        }},
+       {"profile.position.yarn.factor",
+        [](auto& p) {
+          p.mutable_position()->mutable_yarn()->set_factor(kNan);
+        }},
+       {"profile.position.yarn.beta_fast",
+        [](auto& p) {
+          p.mutable_position()->mutable_yarn()->set_beta_fast(0);
+        }},
+       {"profile.position.yarn.attention_factor", [](auto& p) {
+          p.mutable_position()->mutable_yarn()->set_attention_factor(-1);
+        }}});
+}
+
+TEST(Profile, AWrongTierIsRefusedByItsName) {
+  ExpectRefused(
+      {{"profile.window.commit",
+        [](auto& p) {
+          p.mutable_window()->set_commit(static_cast<v1::CommitPolicy>(9));
+        }},
+       {"profile.knn.positions.policy",
+        [](auto& p) {
+          p.mutable_knn()->mutable_positions()->set_policy(
+              static_cast<v1::PositionPolicy>(9));
+        }},
+       {"profile.logit_softcap", [](auto& p) { p.set_logit_softcap(0); }},
+       {"profile.normalization",
+        [](auto& p) {
+          p.set_normalization(static_cast<v1::Normalization>(9));
+        }},
+       {"profile.sink.positions.policy",
+        [](auto& p) {
+          p.mutable_sink()->mutable_positions()->set_policy(
+              static_cast<v1::PositionPolicy>(9));
+        }},
+       {"profile.window.positions.distance",
+        [](auto& p) {
+          p.mutable_window()->mutable_positions()->set_distance(1);
+        }},
+       {"profile.knn.data_type",
+        [](auto& p) {
+          p.mutable_knn()->set_data_type(static_cast<v1::DataType>(9));
+        }},
+       {"profile.knn.chunk_score",
+        [](auto& p) {
+          p.mutable_knn()->set_chunk_score(static_cast<v1::ChunkScore>(9));
+        }},
+       {"profile.knn.scope",
+        [](auto& p) {
+          p.mutable_knn()->set_scope(static_cast<v1::SelectionScope>(9));
+        }},
+       {"profile.knn.empty_memory",
+        [](auto& p) {
+          p.mutable_knn()->set_empty_memory(static_cast<v1::EmptyMemory>(9));
+        }},
+       {"profile.compressive.performer.kernel",
+        [](auto& p) {
+          p.mutable_compressive()->mutable_performer()->set_kernel(
+              static_cast<v1::PerformerKernel>(9));
+        }},
+       {"profile.compressive.update",
+        [](auto& p) {
+          p.mutable_compressive()->set_update(static_cast<v1::UpdateRule>(9));
+        }},
+       {"profile.compressive.empty_memory", [](auto& p) {
+          p.mutable_compressive()->set_empty_memory(
+              static_cast<v1::EmptyMemory>(9));
+        }}});
 }
 
 TEST(Presets, AGivenProfileReplacesWhatItNamesAndLeavesTheGeometryToComplete) {
