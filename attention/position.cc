@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "attention/rope.h"
 #include "attention/rotate.h"
 #include "base/status_macros.h"
 

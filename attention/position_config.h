@@ -5,9 +5,13 @@
 
 #include "absl/status/status.h"
 #include "attention/alibi.h"
+#include "attention/interpolation.h"
+#include "attention/llama3.h"
+#include "attention/long_rope.h"
+#include "attention/ntk.h"
 #include "attention/relative_bias.h"
-#include "attention/rope.h"
 #include "attention/xpos.h"
+#include "attention/yarn.h"
 
 namespace mneme::attention {
 

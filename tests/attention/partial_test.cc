@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "attention/softmax.h"
@@ -56,6 +57,53 @@ TEST(Merge, OfAnySplitEqualsTheWhole) {
     ASSERT_NEAR(lse, whole.lse, tolerance);
     for (size_t i = 0; i < dim; ++i) {
       ASSERT_NEAR(merged[i], whole.out[i], tolerance * whole.magnitude[i]);
+    }
+  }
+}
+
+// Any two parts may be merged first: servers, tiers and a client do so one
+// after the other, in whatever order answers come.
+TEST(Merge, OneByOneInAnyOrderEqualsTheWhole) {
+  Random random(Seed());
+  for (int round = 0; round < 500; ++round) {
+    const size_t count = random.Int(1, 200);
+    const size_t dim = random.Int(1, 40);
+    const size_t parts = random.Int(1, 12);
+    const std::vector<float> logits =
+        random.Normals(count, random.Uniform(0, 4));
+    const std::vector<float> values = random.Normals(count * dim);
+    SoftmaxAccumulator accumulator(parts, dim);
+    for (size_t k = 0; k < count; ++k) {
+      accumulator.AddRow(random.Int(0, parts - 1), &logits[k], &values[k * dim],
+                         1);
+    }
+    std::vector<float> outs(parts * dim);
+    std::vector<float> lses(parts);
+    accumulator.Finish(outs.data(), lses.data());
+    struct Owned {
+      std::vector<float> out;
+      float lse;
+    };
+    std::vector<Owned> left;
+    for (size_t p = 0; p < parts; ++p) {
+      left.push_back(
+          {{outs.begin() + p * dim, outs.begin() + (p + 1) * dim}, lses[p]});
+    }
+    while (left.size() > 1) {
+      std::swap(left[random.Int(0, left.size() - 1)], left.back());
+      const Owned a = std::move(left.back());
+      left.pop_back();
+      Owned& b = left[random.Int(0, left.size() - 1)];
+      std::vector<float> merged(dim);
+      const std::vector<Partial> two = {{a.out, a.lse}, {b.out, b.lse}};
+      b.lse = Merge(two, merged);
+      b.out = std::move(merged);
+    }
+    const reference::Attended whole =
+        reference::Attend(logits.data(), values.data(), count, dim);
+    ASSERT_NEAR(left[0].lse, whole.lse, 1e-5);
+    for (size_t i = 0; i < dim; ++i) {
+      ASSERT_NEAR(left[0].out[i], whole.out[i], 1e-5 * whole.magnitude[i]);
     }
   }
 }
