@@ -4,7 +4,7 @@
 // A needle's key is a code word of its own: one pair of components that YaRN at
 // factor 32 turns by less than one radian over 32 * 32,768 positions. All other
 // tokens have noise in the faster pairs, where no query looks. So a query for a
-// needle has a logit above 40 at the needle, at whatever distance, and 0
+// needle has a logit of 36 and more at the needle, at whatever distance, and 0
 // everywhere else, and attention must return the needle's value to the bit.
 //
 // Compressive memory is not exact, and its capacity is printed: of n random
@@ -148,7 +148,7 @@ class Haystack {
                      client_.Attend(request));
     const std::vector<float> found = FloatsOf(response.outputs(0).output());
     int exact = 0;
-    std::printf("%-15s", preset.c_str());
+    std::printf("%-16s", preset.c_str());
     for (int needle = 0; needle < kNeedles; ++needle) {
       const bool same =
           std::equal(values_[needle].begin(), values_[needle].end(),
@@ -260,7 +260,7 @@ absl::Status Run(const Flags& flags) {
   ServerProcess server(flags.Text("mneme"), scratch.Path(""));
   RETURN_IF_ERROR(server.Start());
   client::Client client(client::Connect(server.address()));
-  std::printf("needles in %lu tokens, by depth in percent\n%-15s", tokens, "");
+  std::printf("needles in %lu tokens, by depth in percent\n%-16s", tokens, "");
   for (int needle = 0; needle < kNeedles; ++needle) {
     std::printf(" %5d", 100 * needle / (kNeedles - 1));
   }
