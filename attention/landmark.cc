@@ -39,7 +39,8 @@ void LandmarkAttention(const HeadRows& head, size_t block, float* out,
       parts.push_back(
           {{means.data() + b * head.value_dim, head.value_dim}, lses[b]});
     }
-    lse[i] = Merge(parts, {out + i * head.value_dim, head.value_dim});
+    lse[i] = static_cast<float>(
+        Merge(parts, {out + i * head.value_dim, head.value_dim}));
   }
 }
 

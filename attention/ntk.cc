@@ -25,7 +25,7 @@ std::vector<double> NtkByPartsFrequencies(double theta, int rotary_dim,
   const auto length = static_cast<double>(parts.original_length);
   const std::vector<double> beta = RopeRamp(
       theta, rotary_dim, {length, parts.beta_fast, parts.beta_slow, true});
-  const std::vector<double> gamma = Ramp(
+  const std::vector<double> gamma = RopeRamp(
       theta, rotary_dim, {length, parts.gamma_fast, parts.gamma_slow, true});
   const std::vector<double> base = RopeFrequencies(theta, rotary_dim);
   std::vector<double> frequencies =

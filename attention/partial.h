@@ -13,8 +13,9 @@ namespace mneme::attention {
 // What one query row of one head saw in one group of keys.
 struct Partial {
   std::span<const float> out;  // [value_dim], softmax-weighted mean of values.
-  // Natural log of sum(exp(logit)); -infinity without keys.
-  float lse = -std::numeric_limits<float>::infinity();
+  // Natural log of sum(exp(logit)); -infinity without keys. In double: weights
+  // are exponentials of differences, which large floats round away.
+  double lse = -std::numeric_limits<double>::infinity();
 };
 
 // Merges `parts` into `out`; returns the log-sum-exp of the whole.
@@ -23,7 +24,7 @@ struct Partial {
 // Threads:  a pure function; allocates nothing.
 // REQUIRES: equal sizes (a part without keys may have none); `out` overlaps no
 //           part; no lse is NaN or +infinity.
-float Merge(std::span<const Partial> parts, std::span<float> out);
+double Merge(std::span<const Partial> parts, std::span<float> out);
 
 }  // namespace mneme::attention
 

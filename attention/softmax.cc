@@ -88,6 +88,13 @@ bool SoftmaxAccumulator::Weigh(size_t row, const float* logits, size_t count,
 }
 
 void SoftmaxAccumulator::Finish(float* out, float* lse) const {
+  std::vector<double> exact(rows_);
+  Finish(out, exact.data());
+  std::transform(exact.begin(), exact.end(), lse,
+                 [](double x) { return static_cast<float>(x); });
+}
+
+void SoftmaxAccumulator::Finish(float* out, double* lse) const {
   for (size_t row = 0; row < rows_; ++row) {
     const double* const sum = sum_.data() + row * value_dim_;
     float* const mean = out + row * value_dim_;
@@ -99,7 +106,7 @@ void SoftmaxAccumulator::Finish(float* out, float* lse) const {
     for (size_t i = 0; i < value_dim_; ++i) {
       mean[i] = static_cast<float>(sum[i] / total_[row]);
     }
-    lse[row] = static_cast<float>(largest_[row] + std::log(total_[row]));
+    lse[row] = largest_[row] + std::log(total_[row]);
   }
 }
 

@@ -35,6 +35,7 @@ class SoftmaxAccumulator {
   // -infinity for a row that saw nothing.
   // Shapes:   out [rows, value_dim]; lse [rows].
   void Finish(float* out, float* lse) const;
+  void Finish(float* out, double* lse) const;
 
  private:
   // Of rows [first, first + row_count), at most kRowBlock; a tile of keys,

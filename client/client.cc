@@ -172,8 +172,8 @@ absl::Status Client::DeleteSession(const std::string& name) {
 // Not repeated: between two tries others may append, and would be committed.
 absl::StatusOr<v1::CommitWindowResponse> Client::CommitWindow(
     const v1::CommitWindowRequest& request) {
-  return Call(*stub_, options_, false, &v1::MemoryService::Stub::CommitWindow,
-              request);
+  return Call(*stub_, options_, request.has_expected_seq(),
+              &v1::MemoryService::Stub::CommitWindow, request);
 }
 
 absl::StatusOr<v1::ReadTokensResponse> Client::ReadTokens(

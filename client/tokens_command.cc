@@ -51,6 +51,7 @@ absl::StatusOr<int> RunTokens(const TokensOptions& options, Context& context) {
     return base::InvalidField("--tensors", "text output", "-o json");
   }
   v1::ReadTokensRequest request;
+  request.set_tensors(options.tensors);
   request.set_session(SessionName(options.session));
   request.set_layer(options.layer);
   request.set_seq_begin(options.from);

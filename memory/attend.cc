@@ -21,7 +21,7 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Keys that one read of a layer may hold at once while it chooses.
-constexpr uint64_t kChosenKeysMax = 1 << 24;
+constexpr uint64_t kChosenKeysMax = 1 << 22;
 
 bool Has(const AttendQuery& query, Tier tier) {
   return query.tiers.empty() ||
@@ -148,12 +148,30 @@ class LayerReader {
     if (all && knn.chunk_score != ChunkScore::kLandmark) {
       return ReadExact(Tier::kKnn, knn.positions, ranges_.knn);
     }
-    // Forgotten tokens and a quota may leave chunks at the ends unfinished.
-    return ReadSelected(all ? ranges_.knn.size() + 2 * size_t{knn.chunk_tokens}
-                            : k);
+    ASSIGN_OR_RETURN(TierRead made, MakeTier(Tier::kKnn, knn.positions));
+    if (all) {
+      RETURN_IF_ERROR(ReadChunks(made));
+    } else {
+      RETURN_IF_ERROR(ReadSelected(k, made));
+    }
+    tiers_.push_back(std::move(made));
+    return absl::OkStatus();
   }
 
-  absl::Status ReadSelected(size_t k) {
+  // All chunks of landmarks, some at a time.
+  absl::Status ReadChunks(TierRead& tier) {
+    const uint64_t step =
+        uint64_t{profile_.knn->chunk_tokens} *
+        std::max<uint64_t>(1, kGatheredKeys / profile_.knn->chunk_tokens);
+    for (uint64_t first = ranges_.knn.begin / step * step;
+         first < ranges_.knn.end; first += step) {
+      RETURN_IF_ERROR(
+          SelectIn(Intersect({first, first + step}, ranges_.knn), step, tier));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadSelected(size_t k, TierRead& tier) {
     const uint64_t keys = std::min<uint64_t>(k, ranges_.knn.size());
     if (uint64_t{profile_.query_heads} * read_.rows * keys > kChosenKeysMax) {
       return base::InvalidField(
@@ -163,41 +181,76 @@ class LayerReader {
           absl::StrCat("at most ", kChosenKeysMax,
                        " keys in all, or exhaustive"));
     }
-    ASSIGN_OR_RETURN(TierRead made,
-                     MakeTier(Tier::kKnn, profile_.knn->positions));
+    return SelectIn(ranges_.knn, k, tier);
+  }
+
+  absl::Status SelectIn(SeqRange range, size_t k, TierRead& tier) {
     for (uint32_t head = 0; head < profile_.kv_heads; ++head) {
-      ASSIGN_OR_RETURN(
-          const auto chosen,
-          SelectKeys(view_, *made.scorer, head, ranges_.knn, k, cancelled_));
+      ASSIGN_OR_RETURN(const auto chosen, SelectKeys(view_, *tier.scorer, head,
+                                                     range, k, cancelled_));
       for (size_t row = 0; row < bank_rows_; ++row) {
-        AddChosen(chosen[row], head, row, made);
+        AddChosen(chosen[row], head, row, tier);
       }
     }
-    tiers_.push_back(std::move(made));
     return absl::OkStatus();
   }
 
   void AddChosen(const std::vector<ScoredSeq>& chosen, uint32_t kv_head,
                  size_t row, TierRead& tier) {
-    std::vector<float> logits;
-    std::vector<uint64_t> seqs;
-    for (const ScoredSeq& key : chosen) {
-      logits.push_back(key.logit);
-      seqs.push_back(key.seq);
-      ItemsOf(tier.tier, kv_head, row).Offer(key.logit, key.seq);
+    for (size_t first = 0; first < chosen.size(); first += kGatheredKeys) {
+      const size_t end = std::min(first + kGatheredKeys, chosen.size());
+      std::vector<float> logits;
+      std::vector<uint64_t> seqs;
+      for (size_t i = first; i < end; ++i) {
+        logits.push_back(chosen[i].logit);
+        seqs.push_back(chosen[i].seq);
+        ItemsOf(tier.tier, kv_head, row).Offer(chosen[i].logit, chosen[i].seq);
+      }
+      tier.banks[kv_head].AddRow(
+          row, logits.data(), tier.scorer->Values(seqs, kv_head), seqs.size());
     }
-    if (seqs.empty()) return;
-    tier.banks[kv_head].AddRow(row, logits.data(),
-                               tier.scorer->Values(seqs, kv_head), seqs.size());
   }
 
-  absl::Status Overflow(size_t row) const {
+  absl::Status Overflow(size_t row, std::string_view what) const {
     return base::Error(
         absl::StatusCode::kOutOfRange,
         absl::StrCat("layer ", read_.layer, ", query head ", row / read_.rows,
-                     ", row ", row % read_.rows,
-                     ": logits overflow float32; scale queries or keys down"),
+                     ", row ", row % read_.rows, ": ", std::string(what)),
         {.reason = "LOGIT_OVERFLOW", .field = "reads.queries"});
+  }
+
+  static bool AllFinite(std::span<const float> numbers) {
+    return std::all_of(numbers.begin(), numbers.end(),
+                       [](float x) { return std::isfinite(x); });
+  }
+
+  // What the tiers saw of one bank's rows.
+  struct BankParts {
+    std::vector<std::vector<float>> outs;   // [tiers][bank_rows, value_dim].
+    std::vector<std::vector<double>> lses;  // [tiers][bank_rows].
+  };
+
+  absl::StatusOr<BankParts> FinishBank(uint32_t kv_head) const {
+    BankParts parts;
+    for (const TierRead& tier : tiers_) {
+      std::vector<float>& out = parts.outs.emplace_back();
+      std::vector<double>& lse = parts.lses.emplace_back(bank_rows_);
+      out.resize(bank_rows_ * profile_.value_dim);
+      tier.banks[kv_head].Finish(out.data(), lse.data());
+      for (size_t r = 0; r < bank_rows_; ++r) {
+        const size_t row = kv_head * bank_rows_ + r;
+        if (std::isnan(lse[r]) || lse[r] == kInfinity) {
+          return Overflow(row,
+                          "logits overflow float32; scale queries or keys "
+                          "down");
+        }
+        if (!AllFinite(std::span(out).subspan(r * profile_.value_dim,
+                                              profile_.value_dim))) {
+          return Overflow(row, "values overflow float32; scale them down");
+        }
+      }
+    }
+    return parts;
   }
 
   // One softmax of all tiers; a gated kNN tier has its own and is mixed in.
@@ -205,53 +258,51 @@ class LayerReader {
     const size_t dim = profile_.value_dim;
     const size_t rows = profile_.query_heads * read_.rows;
     output.output.assign(rows * dim, 0);
-    output.lse.assign(rows, -kInfinity);
+    lse_.assign(rows, -kInfinity);
+    knn_lse_.assign(rows, -kInfinity);
     shares_.assign(rows, TierShares{});
-    if (knn_is_gated_) knn_lse_.assign(rows, -kInfinity);
-    std::vector<std::vector<float>> outs(tiers_.size());
-    std::vector<std::vector<float>> lses(tiers_.size());
-    for (size_t t = 0; t < tiers_.size(); ++t) {
-      outs[t].resize(bank_rows_ * dim);
-      lses[t].resize(bank_rows_);
-    }
-    std::vector<attention::Partial> parts;
     for (uint32_t head = 0; head < profile_.kv_heads; ++head) {
-      for (size_t t = 0; t < tiers_.size(); ++t) {
-        tiers_[t].banks[head].Finish(outs[t].data(), lses[t].data());
-      }
+      ASSIGN_OR_RETURN(const BankParts bank, FinishBank(head));
       for (size_t r = 0; r < bank_rows_; ++r) {
-        const size_t row = head * bank_rows_ + r;
-        const std::span<float> out =
-            std::span(output.output).subspan(row * dim, dim);
-        parts.clear();
-        std::span<const float> gated;
-        for (size_t t = 0; t < tiers_.size(); ++t) {
-          if (std::isnan(lses[t][r]) || lses[t][r] == kInfinity) {
-            return Overflow(row);
-          }
-          const attention::Partial part{
-              std::span(outs[t]).subspan(r * dim, dim), lses[t][r]};
-          if (knn_is_gated_ && tiers_[t].tier == Tier::kKnn) {
-            gated = part.out;
-            knn_lse_[row] = part.lse;
-          } else {
-            parts.push_back(part);
-          }
-        }
-        output.lse[row] = attention::Merge(parts, out);
-        for (size_t t = 0; t < tiers_.size(); ++t) {
-          if (output.lse[row] == -kInfinity ||
-              (knn_is_gated_ && tiers_[t].tier == Tier::kKnn)) {
-            continue;
-          }
-          shares_[row][static_cast<size_t>(tiers_[t].tier)] =
-              std::exp(double{lses[t][r]} - output.lse[row]);
-        }
-        if (knn_is_gated_) MixKnn(row, gated, out, output);
+        MergeRow(bank, r, head * bank_rows_ + r, output);
       }
     }
+    output.lse.assign(lse_.begin(), lse_.end());
     return absl::OkStatus();
   }
+
+  void MergeRow(const BankParts& bank, size_t r, size_t row,
+                LayerOutput& output) {
+    const size_t dim = profile_.value_dim;
+    const std::span<float> out =
+        std::span(output.output).subspan(row * dim, dim);
+    std::vector<attention::Partial> joint;
+    std::span<const float> gated;
+    for (size_t t = 0; t < tiers_.size(); ++t) {
+      const attention::Partial part{
+          std::span(bank.outs[t]).subspan(r * dim, dim), bank.lses[t][r]};
+      if (IsApart(tiers_[t].tier)) {
+        gated = part.out;
+        knn_lse_[row] = part.lse;
+      } else {
+        joint.push_back(part);
+      }
+    }
+    lse_[row] = attention::Merge(joint, out);
+    for (size_t t = 0; t < tiers_.size(); ++t) {
+      if (lse_[row] == -kInfinity || IsApart(tiers_[t].tier)) continue;
+      shares_[row][static_cast<size_t>(tiers_[t].tier)] =
+          std::exp(bank.lses[t][r] - lse_[row]);
+    }
+    if (!knn_is_gated_) return;
+    const KnnTier& knn = *profile_.knn;
+    Mix(row, Tier::kKnn, GateOf(read_.knn_gates, knn.gate_logits, row),
+        knn_lse_[row] == -kInfinity ? std::span<const float>() : gated,
+        lse_[row] == -kInfinity, knn.empty_memory, output);
+  }
+
+  // The kNN tier has a softmax of its own.
+  bool IsApart(Tier tier) const { return knn_is_gated_ && tier == Tier::kKnn; }
 
   uint32_t HeadOf(size_t row) const {
     return static_cast<uint32_t>(row / read_.rows);
@@ -265,25 +316,21 @@ class LayerReader {
         profile_.OfHead(logits, read_.layer, HeadOf(row)));
   }
 
-  void MixKnn(size_t row, std::span<const float> memory, std::span<float> out,
-              LayerOutput& output) {
-    const bool empty = knn_lse_[row] == -kInfinity;
-    if (empty &&
-        profile_.knn->empty_memory == attention::EmptyMemory::kBypass) {
-      return;
+  // Mixes what `tier` read, nothing when it was empty, into the row.
+  void Mix(size_t row, Tier tier, float gate, std::span<const float> memory,
+           bool rest_is_empty, attention::EmptyMemory empty,
+           LayerOutput& output) {
+    if (empty == attention::EmptyMemory::kBypass) {
+      if (memory.empty()) return;
+      if (rest_is_empty) gate = 1;
     }
-    const float gate = GateOf(read_.knn_gates, profile_.knn->gate_logits, row);
-    attention::MixByGate(gate, empty ? nullptr : memory.data(),
-                         profile_.knn->empty_memory, out);
-    Weigh(row, Tier::kKnn, gate, output.lse[row] == -kInfinity, output);
-  }
-
-  // A gate gave `tier` its weight; what was empty before it weighs nothing.
-  void Weigh(size_t row, Tier tier, float gate, bool was_empty,
-             LayerOutput& output) {
+    const size_t dim = profile_.value_dim;
+    attention::MixByGate(gate, memory.empty() ? nullptr : memory.data(), empty,
+                         std::span(output.output).subspan(row * dim, dim));
     output.gated = true;
     for (double& share : shares_[row]) share *= 1.0 - gate;
-    shares_[row][static_cast<size_t>(tier)] = was_empty ? 1.0 : gate;
+    if (memory.empty() && rest_is_empty) return;
+    shares_[row][static_cast<size_t>(tier)] = rest_is_empty ? 1.0 : gate;
   }
 
   absl::Status CheckNotBehindState() const {
@@ -308,26 +355,22 @@ class LayerReader {
     const CompressiveTier& tier = *profile_.compressive;
     std::vector<float> memory(profile_.value_dim);
     for (size_t row = 0; row < profile_.query_heads * read_.rows; ++row) {
+      if (cancelled_()) return absl::CancelledError("the caller is gone");
       const size_t bank = size_t{read_.layer} * profile_.kv_heads +
                           HeadOf(row) / profile_.group_size();
       const bool empty = view_.fold->token_count(bank) == 0;
-      if (empty && tier.empty_memory == attention::EmptyMemory::kBypass) {
-        continue;
-      }
       view_.fold->Read(bank, read_.queries.data() + row * profile_.key_dim,
                        memory.data());
-      if (!std::all_of(memory.begin(), memory.end(),
-                       [](float x) { return std::isfinite(x); })) {
-        return Overflow(row);
+      if (!AllFinite(memory)) {
+        return Overflow(row,
+                        "the query or the compressive state overflows "
+                        "float32; scale queries, keys or values down");
       }
-      const float gate = GateOf(read_.compressive_gates, tier.gate_logits, row);
-      attention::MixByGate(
-          gate, empty ? nullptr : memory.data(), tier.empty_memory,
-          std::span(output.output)
-              .subspan(row * profile_.value_dim, profile_.value_dim));
-      const bool was_empty = output.lse[row] == -kInfinity &&
-                             (!knn_is_gated_ || knn_lse_[row] == -kInfinity);
-      Weigh(row, Tier::kCompressive, gate, was_empty, output);
+      Mix(row, Tier::kCompressive,
+          GateOf(read_.compressive_gates, tier.gate_logits, row),
+          empty ? std::span<const float>() : memory,
+          lse_[row] == -kInfinity && knn_lse_[row] == -kInfinity,
+          tier.empty_memory, output);
     }
     return absl::OkStatus();
   }
@@ -340,13 +383,24 @@ class LayerReader {
     }
   }
 
+  // What gates leave to one of the softmaxes.
+  double WeightOf(size_t row, bool apart) const {
+    const TierShares& shares = shares_[row];
+    const double knn = shares[static_cast<size_t>(Tier::kKnn)];
+    if (apart) return knn;
+    return shares[static_cast<size_t>(Tier::kSink)] +
+           shares[static_cast<size_t>(Tier::kWindow)] +
+           (knn_is_gated_ ? 0 : knn);
+  }
+
   void ReportItems(LayerOutput& output) const {
     const size_t rows = profile_.query_heads * read_.rows;
     for (size_t row = 0; row < rows; ++row) {
       std::vector<AttendedItem> items;
       for (const bool apart : {false, true}) {
         if (apart && !knn_is_gated_) break;
-        const double lse = apart ? knn_lse_[row] : output.lse[row];
+        const double lse = apart ? knn_lse_[row] : lse_[row];
+        const double weight = WeightOf(row, apart);
         for (const ScoredSeq& item : items_[apart * rows + row].Sorted()) {
           const RowBlock& block = *(*view_.rows)[item.seq / kBlockTokens];
           items.push_back(
@@ -355,8 +409,8 @@ class LayerReader {
                .seq = item.seq,
                .position = block.positions()[item.seq % kBlockTokens],
                .logit = item.logit,
-               .share = std::exp(double{item.logit} - lse),
-               .tier = TierOf(ranges_, item.seq)});
+               .share = weight * std::exp(item.logit - lse),
+               .tier = *TierOf(ranges_, item.seq)});
         }
       }
       // Each softmax has its items in order; two of them are merged.
@@ -382,7 +436,8 @@ class LayerReader {
   // [query_heads, rows] of the joint softmax, then of a gated kNN tier's.
   std::vector<TopK> items_;
   std::vector<TierShares> shares_;  // [query_heads, rows].
-  std::vector<float> knn_lse_;      // [query_heads, rows], when gated.
+  std::vector<double> lse_;         // [query_heads, rows] of the joint softmax.
+  std::vector<double> knn_lse_;     // [query_heads, rows], when gated.
   std::vector<float> logits_;       // [bank_rows, kBlockTokens].
 };
 

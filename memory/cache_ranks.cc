@@ -1,6 +1,7 @@
 #include "memory/cache_ranks.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace mneme::memory {
 
@@ -11,6 +12,12 @@ int64_t CacheRanks::OfSeq(uint64_t seq) const {
   };
   return static_cast<int64_t>(live_below(ranges_.sink) +
                               live_below(ranges_.window));
+}
+
+std::vector<int64_t> CacheRanks::OfSlice(const BlockSlice& slice) const {
+  std::vector<int64_t> ranks(slice.count);
+  std::iota(ranks.begin(), ranks.end(), OfSeq(slice.seq_first));
+  return ranks;
 }
 
 int64_t CacheRanks::OfPosition(int64_t position) const {

@@ -4,6 +4,7 @@
 #define MNEME_MEMORY_CACHE_RANKS_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "memory/rows.h"
 #include "memory/seq_set.h"
@@ -24,6 +25,8 @@ class CacheRanks {
 
   // Cached tokens before `seq`.
   int64_t OfSeq(uint64_t seq) const;
+  // Of the tokens of a slice. REQUIRES: they are live and in the cache.
+  std::vector<int64_t> OfSlice(const BlockSlice& slice) const;
   // The rank of a query: cached tokens at positions before its own, and, behind
   // the last token of the log, as many more as positions lie between.
   int64_t OfPosition(int64_t position) const;

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "attention/dtype.h"
 #include "attention/projection.h"
@@ -29,19 +30,14 @@ bool ReadInto(base::ByteReader& in, std::vector<float>& numbers) {
 
 }  // namespace
 
-Fold::Fold(const Profile& profile) {
-  const auto value_dim = static_cast<int>(profile.value_dim);
-  if (!profile.compressive->performer) {
-    banks.assign(profile.bank_count(),
-                 attention::CompressiveState(static_cast<int>(profile.key_dim),
-                                             value_dim));
-    return;
-  }
+std::shared_ptr<const attention::PerformerFeatures> Fold::FeaturesOf(
+    const Profile& profile) {
+  if (!profile.compressive->performer) return nullptr;
   const PerformerTier& tier = *profile.compressive->performer;
   const auto count = static_cast<int>(tier.count);
   const auto key_dim = static_cast<int>(profile.key_dim);
   const bool is_relu = tier.kernel == attention::PerformerKernel::kRelu;
-  features = std::make_shared<attention::PerformerFeatures>(
+  return std::make_shared<attention::PerformerFeatures>(
       attention::PerformerFeatures{
           .kernel = tier.kernel,
           .feature_count = count,
@@ -49,13 +45,28 @@ Fold::Fold(const Profile& profile) {
           .projection = attention::OrthogonalProjection(
               count, key_dim, tier.seed, attention::RowNorms::kGaussian),
           .epsilon = is_relu ? 1e-3F : 1e-4F});
-  performer_banks.assign(profile.bank_count(),
-                         attention::PerformerState(count, value_dim));
+}
+
+Fold::Fold(const Profile& profile,
+           std::shared_ptr<const attention::PerformerFeatures> shared)
+    : features(std::move(shared)) {
+  const auto value_dim = static_cast<int>(profile.value_dim);
+  if (features) {
+    performer_banks.assign(
+        profile.bank_count(),
+        attention::PerformerState(features->feature_count, value_dim));
+  } else {
+    banks.assign(profile.bank_count(),
+                 attention::CompressiveState(static_cast<int>(profile.key_dim),
+                                             value_dim));
+  }
 }
 
 void Fold::AbsorbUpTo(const Profile& profile, const RowBlocks& rows,
                       const SeqSet& forgotten, uint64_t end) {
   const bool is_delta = profile.compressive->update == UpdateRule::kDelta;
+  std::vector<float> keys(kBlockTokens * profile.key_dim);
+  std::vector<float> values(kBlockTokens * profile.value_dim);
   std::vector<attention::CompressiveState> before;
   // Pieces end at borders of segments and blocks, whoever calls and when, so
   // that float sums come out bit-equal after a replay.
@@ -66,7 +77,7 @@ void Fold::AbsorbUpTo(const Profile& profile, const RowBlocks& rows,
     ForEachSlice(rows, range, [&](const BlockSlice& slice) {
       const SeqRange piece{slice.seq_first, slice.seq_first + slice.count};
       forgotten.ForEachGap(piece, [&](SeqRange live) {
-        AbsorbPiece(profile, slice, live, before);
+        AbsorbPiece(profile, slice, live, before, keys.data(), values.data());
       });
       return true;
     });
@@ -76,26 +87,25 @@ void Fold::AbsorbUpTo(const Profile& profile, const RowBlocks& rows,
 
 void Fold::AbsorbPiece(const Profile& profile, const BlockSlice& slice,
                        SeqRange live,
-                       const std::vector<attention::CompressiveState>& before) {
-  keys_.resize(kBlockTokens * profile.key_dim);
-  values_.resize(kBlockTokens * profile.value_dim);
+                       const std::vector<attention::CompressiveState>& before,
+                       float* keys, float* values) {
   const size_t first = live.begin % kBlockTokens;
   for (size_t bank = 0; bank < profile.bank_count(); ++bank) {
     attention::ToFloat(profile.dtype,
                        slice.block->keys(bank) + first * profile.key_bytes(),
-                       live.size() * profile.key_dim, keys_.data());
+                       live.size() * profile.key_dim, keys);
     attention::ToFloat(
         profile.dtype,
         slice.block->values(bank) + first * profile.value_bytes(),
-        live.size() * profile.value_dim, values_.data());
+        live.size() * profile.value_dim, values);
     if (features) {
-      attention::AbsorbFeatures(*features, keys_.data(), values_.data(),
-                                live.size(), performer_banks[bank]);
+      attention::AbsorbFeatures(*features, keys, values, live.size(),
+                                performer_banks[bank]);
     } else if (before.empty()) {
-      attention::Absorb(keys_.data(), values_.data(), live.size(), banks[bank]);
+      attention::Absorb(keys, values, live.size(), banks[bank]);
     } else {
-      attention::AbsorbDelta(keys_.data(), values_.data(), live.size(),
-                             before[bank], banks[bank]);
+      attention::AbsorbDelta(keys, values, live.size(), before[bank],
+                             banks[bank]);
     }
   }
 }
@@ -109,8 +119,9 @@ void Fold::Read(size_t bank, const float* query, float* out) const {
   }
 }
 
-uint64_t Fold::Version(const SeqSet& forgotten) const {
+uint64_t Fold::Version(uint64_t uid, const SeqSet& forgotten) const {
   base::ByteWriter absorbed;
+  absorbed.Number(uid);
   absorbed.Number(absorbed_seq);
   forgotten.ForEachGap({0, absorbed_seq}, [&](SeqRange live) {
     absorbed.Number(live.begin);
@@ -182,11 +193,11 @@ Fold LoadCheckpoint(const Store& store, uint64_t uid, const Profile& profile,
   for (uint32_t layer = 0; layer < profile.layers; ++layer) {
     const std::string key = CheckpointKey(uid, layer);
     const absl::StatusOr<std::string> record = store.Read(key);
-    if (!record.ok()) return Fold(profile);
+    if (!record.ok()) return Fold(profile, fold.features);
     const auto payload = OpenRecord(RecordKind::kCheckpoint, key, *record);
     if (!payload.ok() || !DecodeFoldLayer(profile, *payload, layer, fold) ||
         fold.absorbed_seq > seq_end) {
-      return Fold(profile);
+      return Fold(profile, fold.features);
     }
   }
   return fold;

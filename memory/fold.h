@@ -31,7 +31,10 @@ struct Fold {
   // Null with elu + 1; copies share it.
   std::shared_ptr<const attention::PerformerFeatures> features;
 
-  explicit Fold(const Profile& profile);
+  explicit Fold(const Profile& profile) : Fold(profile, FeaturesOf(profile)) {}
+  // With the features of another fold of the profile: drawing them takes time.
+  Fold(const Profile& profile,
+       std::shared_ptr<const attention::PerformerFeatures> features);
 
   // Absorbs [absorbed_seq, end) without what was forgotten. The sums depend on
   // the log alone, not on how often or at what ends this was called.
@@ -47,17 +50,20 @@ struct Fold {
   // an empty one. Shapes: query [key_dim]; out [value_dim].
   void Read(size_t bank, const float* query, float* out) const;
 
-  // A function of what was absorbed, never 0: the same for every layer.
-  uint64_t Version(const SeqSet& forgotten) const;
+  // A function of the session and of what it absorbed, never 0: the same for
+  // every layer.
+  uint64_t Version(uint64_t uid, const SeqSet& forgotten) const;
 
  private:
+  // Null with elu + 1.
+  static std::shared_ptr<const attention::PerformerFeatures> FeaturesOf(
+      const Profile& profile);
+  // Shapes: keys [kBlockTokens, key_dim] and values [.., value_dim] are
+  // scratch.
   void AbsorbPiece(const Profile& profile, const BlockSlice& slice,
                    SeqRange live,
-                   const std::vector<attention::CompressiveState>& before);
-
-  // Of one piece. Shapes: [kBlockTokens, key_dim] and [.., value_dim].
-  std::vector<float> keys_;
-  std::vector<float> values_;
+                   const std::vector<attention::CompressiveState>& before,
+                   float* keys, float* values);
 };
 
 // One layer of a fold as a record's payload, and back into `fold`.

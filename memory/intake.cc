@@ -71,6 +71,31 @@ absl::Status CheckLabel(std::string_view field, std::string_view label,
   return absl::OkStatus();
 }
 
+bool IsFinite(attention::DType dtype, std::string_view bytes) {
+  return attention::AllFinite(dtype,
+                              reinterpret_cast<const std::byte*>(bytes.data()),
+                              bytes.size() / attention::SizeOf(dtype));
+}
+
+// Whether numbers of type `from` stay finite when they are rounded to `to`.
+bool IsFiniteAs(attention::DType to, attention::DType from,
+                std::string_view bytes) {
+  constexpr size_t kPiece = 4096;
+  std::vector<float> numbers(kPiece);
+  std::vector<std::byte> rounded(kPiece * attention::SizeOf(to));
+  const size_t count = bytes.size() / attention::SizeOf(from);
+  for (size_t first = 0; first < count; first += kPiece) {
+    const size_t size = std::min(kPiece, count - first);
+    attention::ToFloat(from,
+                       reinterpret_cast<const std::byte*>(bytes.data()) +
+                           first * attention::SizeOf(from),
+                       size, numbers.data());
+    attention::FromFloat(to, numbers.data(), size, rounded.data());
+    if (!attention::AllFinite(to, rounded.data(), size)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 absl::Status CheckSource(std::string_view source) {
@@ -132,18 +157,19 @@ absl::Status CheckTokens(const Profile& profile, const TokenRows& rows) {
                               absl::StrCat(tokens * profile.value_bytes(),
                                            " for ", rows.count, " tokens"));
   }
-  const auto finite = [&](std::string_view bytes) {
-    return attention::AllFinite(
-        profile.dtype, reinterpret_cast<const std::byte*>(bytes.data()),
-        bytes.size() / attention::SizeOf(profile.dtype));
-  };
-  if (!finite(rows.keys)) {
-    return base::InvalidField("tokens.keys", "NaN or infinity",
-                              "finite numbers");
-  }
-  if (!finite(rows.values)) {
-    return base::InvalidField("tokens.values", "NaN or infinity",
-                              "finite numbers");
+  for (const auto& [field, bytes] : {std::pair("tokens.keys", rows.keys),
+                                     std::pair("tokens.values", rows.values)}) {
+    if (!IsFinite(profile.dtype, bytes)) {
+      return base::InvalidField(field, "NaN or infinity", "finite numbers");
+    }
+    if (profile.knn && profile.knn->dtype &&
+        !IsFiniteAs(*profile.knn->dtype, profile.dtype, bytes)) {
+      return base::InvalidField(
+          field, "a number too large for the kNN tier",
+          absl::StrCat("numbers that ",
+                       std::string(attention::NameOf(*profile.knn->dtype)),
+                       " can hold, to which the tier rounds"));
+    }
   }
   if (!rows.positions.empty() && rows.positions.size() != rows.count) {
     return base::InvalidField(
@@ -166,7 +192,10 @@ absl::StatusOr<std::vector<int64_t>> PositionsFor(
     if (position < least || position > kPositionMax) {
       return base::InvalidField(
           "tokens.positions", absl::StrCat(position),
-          absl::StrCat(least, " to 2^53: positions ascend"));
+          least > kPositionMax
+              ? std::string("nothing: the session has a token at 2^53, the "
+                            "last position")
+              : absl::StrCat(least, " to 2^53: positions ascend"));
     }
     least = position + 1;
   }

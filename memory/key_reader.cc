@@ -8,10 +8,15 @@ namespace mneme::memory {
 
 KeyForm FormOf(const PositionRule& rule,
                std::optional<attention::DType> dtype) {
-  return {.rotated = rule.policy == PositionPolicy::kAbsolute ||
-                     rule.policy == PositionPolicy::kClamp ||
-                     rule.policy == PositionPolicy::kCacheRank,
-          .rounded = dtype};
+  return {.rotated = KeepsDistances(rule.policy), .rounded = dtype};
+}
+
+void Normalize(const Profile& profile, float* rows, size_t count) {
+  if (profile.normalization == Normalization::kNone) return;
+  attention::NormalizeRows(rows, count, profile.key_dim,
+                           profile.normalization == Normalization::kL2
+                               ? attention::NormGuard::kClampedNorm
+                               : attention::NormGuard::kAddedSquares);
 }
 
 KeyReader::KeyReader(const Profile& profile,
@@ -30,10 +35,7 @@ const float* KeyReader::Keys(const BlockSlice& slice, size_t bank) {
     if (form_.ranks == nullptr) {
       FormAngles(slice.block->positions().subspan(slice.first, slice.count));
     } else {
-      angles_at_.resize(slice.count);
-      for (size_t i = 0; i < slice.count; ++i) {
-        angles_at_[i] = form_.ranks->OfSeq(slice.seq_first + i);
-      }
+      angles_at_ = form_.ranks->OfSlice(slice);
       FormAngles(angles_at_);
     }
     angles_block_ = slice.block;
@@ -100,12 +102,7 @@ void KeyReader::Round(float* numbers, size_t count) {
 void KeyReader::Shape(size_t count) {
   const size_t dim = profile_.key_dim;
   Round(keys_.data(), count * dim);
-  if (profile_.normalization != Normalization::kNone) {
-    attention::NormalizeRows(keys_.data(), count, dim,
-                             profile_.normalization == Normalization::kL2
-                                 ? attention::NormGuard::kClampedNorm
-                                 : attention::NormGuard::kAddedSquares);
-  }
+  Normalize(profile_, keys_.data(), count);
   if (!turns()) return;
   encoder_.Rotate(keys_.data(), count, dim, cos_.data(), sin_.data(),
                   encoder_.has_magnitude() ? magnitudes_.data() : nullptr);

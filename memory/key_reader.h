@@ -25,6 +25,9 @@ struct KeyForm {
   std::optional<attention::DType> rounded = {};
 };
 
+// Brings rows of keys or queries to length one, as the profile says.
+void Normalize(const Profile& profile, float* rows, size_t count);
+
 // What the rule of a tier makes of its keys; CLAMP has keys of both forms, and
 // this is the near one.
 KeyForm FormOf(const PositionRule& rule, std::optional<attention::DType> dtype);

@@ -19,9 +19,13 @@ absl::Status CheckRange(std::string_view field, uint64_t given, uint64_t least,
                         uint64_t most) {
   if (given >= least && given <= most) return absl::OkStatus();
   return InvalidField(absl::StrCat("profile.", std::string(field)),
-                      absl::StrCat(given),
-                      most == 0 ? std::string("nothing with this policy")
-                                : absl::StrCat(least, " to ", most));
+                      absl::StrCat(given), absl::StrCat(least, " to ", most));
+}
+
+absl::Status CheckAbsent(std::string_view field, uint64_t given) {
+  if (given == 0) return absl::OkStatus();
+  return InvalidField(absl::StrCat("profile.", std::string(field)),
+                      absl::StrCat(given), "nothing with this policy");
 }
 
 absl::Status CheckName(std::string_view name) {
@@ -133,11 +137,13 @@ absl::Status CheckWindow(const Profile& profile) {
                         "another policy, or a compressive tier that sets the "
                         "segment");
   }
-  const bool is_block = window.commit == CommitPolicy::kBlock;
-  RETURN_IF_ERROR(CheckRange("window.block_tokens", window.block_tokens,
-                             is_block ? 1 : 0, is_block ? kTierTokensMax : 0));
+  RETURN_IF_ERROR(
+      window.commit == CommitPolicy::kBlock
+          ? CheckRange("window.block_tokens", window.block_tokens, 1,
+                       kTierTokensMax)
+          : CheckAbsent("window.block_tokens", window.block_tokens));
   if (window.commit == CommitPolicy::kSegment) {
-    return CheckRange("window.tokens", window.tokens, 0, 0);
+    return CheckAbsent("window.tokens", window.tokens);
   }
   const bool may_be_empty = window.commit == CommitPolicy::kStep;
   return CheckRange("window.tokens", window.tokens, may_be_empty ? 0 : 1,
@@ -174,6 +180,11 @@ absl::Status CheckChunks(const Profile& profile) {
     return InvalidField("profile.knn.top_k", absl::StrCat(knn.top_k),
                         absl::StrCat("a multiple of chunk_tokens, which is ",
                                      knn.chunk_tokens));
+  }
+  if (knn.max_tokens > 0 && knn.max_tokens < knn.chunk_tokens) {
+    return InvalidField(
+        "profile.knn.max_tokens", absl::StrCat(knn.max_tokens),
+        absl::StrCat("at least chunk_tokens, which is ", knn.chunk_tokens));
   }
   if (knn.chunk_score != ChunkScore::kLandmark) return absl::OkStatus();
   if (knn.chunk_tokens == 1) {
@@ -224,6 +235,14 @@ absl::Status CheckCompressive(const Profile& profile) {
       return InvalidField("profile.compressive.update", "DELTA with performer",
                           "LINEAR, or elu + 1 features");
     }
+    const uint64_t steps =
+        uint64_t{tier.performer->count} * profile.key_dim * profile.key_dim;
+    if (steps > kProjectionStepsMax) {
+      return InvalidField(
+          "profile.compressive.performer.count",
+          absl::StrCat(tier.performer->count),
+          absl::StrCat("count * key_dim^2 of at most ", kProjectionStepsMax));
+    }
   }
   const size_t state_bytes = profile.bank_count() * profile.feature_count() *
                              (profile.value_dim + size_t{1}) * sizeof(float);
@@ -233,6 +252,15 @@ absl::Status CheckCompressive(const Profile& profile) {
         absl::StrCat("layers * kv_heads * features * (value_dim + 1) * 4 of at "
                      "most ",
                      kStateBytesMax, ", with key_dim features of elu + 1"));
+  }
+  if (tier.update == UpdateRule::kDelta &&
+      state_bytes > tier.segment_tokens * kDeltaCopyBytesMax) {
+    return InvalidField(
+        "profile.compressive.segment_tokens", absl::StrCat(tier.segment_tokens),
+        absl::StrCat(
+            "with DELTA, at least ",
+            (state_bytes + kDeltaCopyBytesMax - 1) / kDeltaCopyBytesMax,
+            ", as the state has ", state_bytes, " bytes"));
   }
   return CheckPerHead(profile, "compressive.gate_logits", tier.gate_logits);
 }
@@ -292,6 +320,16 @@ absl::Status CheckTextEncoder(const Profile& profile) {
     return InvalidField(
         "profile.text_encoder", base::Quoted(profile.text_encoder),
         absl::StrCat("absent or ", base::Quoted(HashEncoder::kName)));
+  }
+  // Recall ranks every passage by one softmax.
+  if (!profile.knn || profile.knn->max_tokens > 0 ||
+      !profile.knn->gate_logits.empty()) {
+    return InvalidField("profile.knn",
+                        !profile.knn                  ? "no kNN tier"
+                        : profile.knn->max_tokens > 0 ? "max_tokens with text"
+                                                      : "a gate with text",
+                        "a kNN tier of all tokens, and one softmax, so that "
+                        "all text is recalled");
   }
   if (profile.layers != 1 || profile.kv_heads != HashEncoder::kHeads ||
       profile.query_heads != HashEncoder::kHeads ||

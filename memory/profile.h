@@ -29,6 +29,10 @@ inline constexpr uint32_t kTierTokensMax = 1 << 20;
 inline constexpr uint32_t kSinkTokensMax = 4096;
 inline constexpr uint32_t kChunkTokensMax = 4096;
 inline constexpr uint32_t kFeaturesMax = 4096;
+// Drawing a projection takes count * key_dim^2 steps: this many, a second.
+inline constexpr uint64_t kProjectionStepsMax = uint64_t{1} << 26;
+// The delta rule copies the state for each segment: this much a token.
+inline constexpr uint64_t kDeltaCopyBytesMax = 64 << 10;
 // Doubles hold every integer up to here, so angles are exact functions of it.
 inline constexpr int64_t kPositionMax = int64_t{1} << 53;
 // A token of all layers and heads: a block of 128 of them is allocated at once.
@@ -50,6 +54,13 @@ enum class PositionPolicy {
   kLocalOrigin,  // t less the window's first position, at least 0; and 0.
   kCacheRank,    // Ranks among the tokens of sink and window.
 };
+
+// Whether keys stand at places of their own, so that distances have a meaning.
+inline bool KeepsDistances(PositionPolicy policy) {
+  return policy == PositionPolicy::kAbsolute ||
+         policy == PositionPolicy::kClamp ||
+         policy == PositionPolicy::kCacheRank;
+}
 
 struct PositionRule {
   PositionPolicy policy = PositionPolicy::kAbsolute;
@@ -153,8 +164,8 @@ struct Profile {
     return bank_count() * (key_bytes() + value_bytes());
   }
   uint32_t group_size() const { return query_heads / kv_heads; }
-  // The one of `per_head` numbers (none, 1, heads, or layers * heads of them)
-  // that a query head has. REQUIRES: not empty, indices in range.
+  // The one of `per_head` numbers (1, heads, or layers * heads of them) that a
+  // query head has. REQUIRES: as many numbers, indices in range.
   float OfHead(const std::vector<float>& per_head, uint32_t layer,
                uint32_t query_head) const;
   // Rows of a compressive state's matrix. REQUIRES: compressive.

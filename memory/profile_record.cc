@@ -46,6 +46,11 @@ class Reader {
   template <typename T>
   requires std::is_arithmetic_v<T>
   void operator()(T& number) { number = in_.Number<T>(); }
+  void operator()(bool& value) {
+    const auto number = in_.Number<uint8_t>();
+    sound_ = sound_ && number <= 1;
+    value = number == 1;
+  }
   template <typename E>
   void Enum(E& value, E last) {
     const auto number = in_.Number<uint8_t>();

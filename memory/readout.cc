@@ -9,9 +9,13 @@
 #include "attention/dtype.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "memory/tiers.h"
 
 namespace mneme::memory {
 namespace {
+
+// What seq, position and tier of a token take in an answer.
+constexpr size_t kTokenPlaceBytes = 24;
 
 absl::Status CheckLayer(const Profile& profile, uint32_t layer) {
   if (layer < profile.layers) return absl::OkStatus();
@@ -38,15 +42,6 @@ void AppendRow(const Profile& profile, const std::byte* row, size_t count,
   out.append(reinterpret_cast<const char*>(rounded.data()), bytes);
 }
 
-std::optional<Tier> ReaderOf(const TierRanges& ranges, uint64_t seq) {
-  for (const auto& [tier, range] :
-       {std::pair{Tier::kSink, ranges.sink}, std::pair{Tier::kKnn, ranges.knn},
-        std::pair{Tier::kWindow, ranges.window}}) {
-    if (seq >= range.begin && seq < range.end) return tier;
-  }
-  return std::nullopt;
-}
-
 void AppendAll(const std::vector<float>& from, std::vector<float>& to) {
   to.insert(to.end(), from.begin(), from.end());
 }
@@ -58,26 +53,39 @@ absl::StatusOr<TokensResult> ReadTokensOver(const LogView& view,
   const Profile& profile = *view.profile;
   RETURN_IF_ERROR(CheckLayer(profile, query.layer));
   const size_t token_bytes =
-      profile.kv_heads * (profile.key_bytes() + profile.value_bytes());
+      kTokenPlaceBytes +
+      (query.tensors
+           ? profile.kv_heads * (profile.key_bytes() + profile.value_bytes())
+           : 0);
   uint64_t limit = std::max<uint64_t>(kReadBytesMax / token_bytes, 1);
   if (query.limit > 0) limit = std::min(limit, query.limit);
   const TierRanges ranges = view.ranges();
   TokensResult result;
-  for (uint64_t seq = query.seq_begin; seq < view.seq_next; ++seq) {
-    const std::optional<Tier> tier = ReaderOf(ranges, seq);
+  const auto add = [&](SeqRange range) {
+    range.begin = std::max(range.begin, query.seq_begin);
+    view.forgotten->ForEachGap(range, [&](SeqRange live) {
+      for (uint64_t seq = live.begin; seq < live.end && !result.next_seq;
+           ++seq) {
+        if (result.seqs.size() == limit) {
+          result.next_seq = seq;
+          return;
+        }
+        result.seqs.push_back(seq);
+        result.tiers.push_back(TierOf(ranges, seq));
+        result.positions.push_back(
+            (*view.rows)[seq / kBlockTokens]->positions()[seq % kBlockTokens]);
+      }
+    });
+  };
+  if (query.tiers.empty()) add({0, view.seq_next});
+  for (const auto& [tier, range] :
+       {std::pair{Tier::kSink, ranges.sink}, std::pair{Tier::kKnn, ranges.knn},
+        std::pair{Tier::kWindow, ranges.window}}) {
     const bool wanted =
-        query.tiers.empty() ||
-        (tier && std::count(query.tiers.begin(), query.tiers.end(), *tier) > 0);
-    if (!wanted || view.forgotten->Contains(seq)) continue;
-    if (result.seqs.size() == limit) {
-      result.next_seq = seq;
-      break;
-    }
-    result.seqs.push_back(seq);
-    result.tiers.push_back(tier);
-    result.positions.push_back(
-        (*view.rows)[seq / kBlockTokens]->positions()[seq % kBlockTokens]);
+        std::count(query.tiers.begin(), query.tiers.end(), tier) > 0;
+    if (wanted) add(range);
   }
+  if (!query.tensors) return result;
   for (uint32_t head = 0; head < profile.kv_heads; ++head) {
     const size_t bank = size_t{query.layer} * profile.kv_heads + head;
     for (size_t i = 0; i < result.seqs.size(); ++i) {
@@ -95,13 +103,14 @@ absl::StatusOr<TokensResult> ReadTokensOver(const LogView& view,
 
 absl::StatusOr<CompressiveRead> ReadCompressive(const LogView& view,
                                                 uint32_t layer,
-                                                uint64_t known_version) {
+                                                uint64_t known_version,
+                                                uint64_t uid) {
   const Profile& profile = *view.profile;
   RETURN_IF_ERROR(CheckLayer(profile, layer));
   const Fold& fold = *view.fold;
   CompressiveRead read;
   read.absorbed_seq = fold.absorbed_seq;
-  read.version = fold.Version(*view.forgotten);
+  read.version = fold.Version(uid, *view.forgotten);
   read.known = known_version == read.version;
   if (read.known) return read;
   if (fold.features) {
@@ -114,18 +123,25 @@ absl::StatusOr<CompressiveRead> ReadCompressive(const LogView& view,
       AppendAll(state.matrix, read.matrix);
       AppendAll(state.normalizer, read.normalizer);
       AppendAll(state.value_sum, read.performer->value_sum);
-      // An empty state has subtracted nothing.
-      read.performer->stabilizers.push_back(
-          std::isfinite(state.stabilizer) ? state.stabilizer : 0);
+      // Features of RELU, and an empty state, have subtracted nothing.
+      const bool has_stabilizer =
+          state.token_count > 0 &&
+          fold.features->kernel == attention::PerformerKernel::kSoftmax;
+      read.performer->stabilizers.push_back(has_stabilizer ? state.stabilizer
+                                                           : 0);
       read.performer->tokens = state.token_count;
     } else {
       AppendAll(fold.banks[bank].matrix, read.matrix);
       AppendAll(fold.banks[bank].normalizer, read.normalizer);
     }
   }
-  const auto finite = [](float number) { return std::isfinite(number); };
-  if (!std::all_of(read.matrix.begin(), read.matrix.end(), finite) ||
-      !std::all_of(read.normalizer.begin(), read.normalizer.end(), finite)) {
+  const auto finite = [](const std::vector<float>& numbers) {
+    return std::all_of(numbers.begin(), numbers.end(),
+                       [](float number) { return std::isfinite(number); });
+  };
+  if (!finite(read.matrix) || !finite(read.normalizer) ||
+      (read.performer && (!finite(read.performer->value_sum) ||
+                          !finite(read.performer->stabilizers)))) {
     return base::Error(
         absl::StatusCode::kOutOfRange,
         absl::StrCat("layer ", layer,

@@ -72,7 +72,7 @@ TierShares FuseShares(const LogView& view, const LayerOutput& semantic,
   for (const FusedPassage& passage : fused) {
     const uint64_t seq = (*view.text->passages)[passage.passage].seq_first;
     lexical_total += passage.lexical_share;
-    lexical[static_cast<size_t>(TierOf(ranges, seq))] += passage.lexical_share;
+    lexical[static_cast<size_t>(*TierOf(ranges, seq))] += passage.lexical_share;
   }
   if (lexical_total <= 0) return semantic.shares;
   const double semantic_weight =
@@ -125,7 +125,7 @@ RecalledPassage DescribePassage(const LogView& view, uint32_t passage) {
   out.role = entry.role;
   out.time_us = entry.time_us;
   out.metadata = entry.metadata;
-  out.tier = TierOf(view.ranges(), place.seq_first);
+  out.tier = *TierOf(view.ranges(), place.seq_first);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "base/error.h"
 #include "base/status_macros.h"
 #include "memory/knn_search.h"
 
@@ -179,6 +180,13 @@ class Selector {
     return sorted;
   }
 
+  static absl::Status LogitOverflow() {
+    return base::Error(
+        absl::StatusCode::kOutOfRange,
+        "scores of keys overflow float32; scale queries or keys down",
+        {.reason = "LOGIT_OVERFLOW", .field = "reads.queries"});
+  }
+
   // Heads have logits of different scales, so their softmaxes are summed: two
   // passes over the scores, the first for the normalisers.
   absl::StatusOr<Best> BestOfGroup(size_t units) {
@@ -194,7 +202,13 @@ class Selector {
           }
         });
     std::vector<double> lse;
-    for (const LogSum& sum : sums) lse.push_back(sum.Get());
+    for (const LogSum& sum : sums) {
+      lse.push_back(sum.Get());
+      // A mass of an infinite sum is no number, and would choose at random.
+      if (std::isnan(lse.back()) || lse.back() == kInfinity) {
+        return LogitOverflow();
+      }
+    }
     std::vector<TopK> best(rows, TopK(units));
     going = going && ForEachScore([&](std::span<const uint64_t> ids,
                                       const float* scores) {

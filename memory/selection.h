@@ -19,7 +19,8 @@ namespace mneme::memory {
 // order of the log. Selected are tokens or chunks, by each head or by the sum
 // of the softmaxed scores of a kv head's query heads; a chunk counts when its
 // last token is visible. A landmark's chunk comes with logits whose log-sum-exp
-// is the landmark's. Errors: CANCELLED.
+// is the landmark's. Errors: OUT_OF_RANGE
+// LOGIT_OVERFLOW when scores of a group have no sum; CANCELLED.
 absl::StatusOr<std::vector<std::vector<ScoredSeq>>> SelectKeys(
     const LogView& view, TierScorer& scorer, uint32_t kv_head, SeqRange range,
     size_t k, const Cancelled& cancelled);

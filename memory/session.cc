@@ -239,7 +239,8 @@ class Session::Impl {
     view->segments = DropSegments(*before->segments, gone, batch);
     RETURN_IF_ERROR(requests_.DropEntries(NumbersOf(gone), batch));
     if (before->fold) {
-      auto fold = std::make_shared<Fold>(header_.profile);
+      auto fold =
+          std::make_shared<Fold>(header_.profile, before->fold->features);
       fold->AbsorbUpTo(header_.profile, *view->rows, *view->forgotten,
                        AbsorbedEnd(header_.profile, view->ranges()));
       PutCheckpoint(header_.uid, header_.profile, *fold, batch);
@@ -261,7 +262,8 @@ class Session::Impl {
     return result;
   }
 
-  absl::StatusOr<CommitResult> CommitWindow(uint64_t keep_tokens) {
+  absl::StatusOr<CommitResult> CommitWindow(
+      uint64_t keep_tokens, std::optional<uint64_t> expected_seq) {
     const Profile& profile = header_.profile;
     if (!profile.window || profile.window->commit == CommitPolicy::kSegment) {
       return Refused("WINDOW_NOT_COMMITTABLE",
@@ -272,11 +274,16 @@ class Session::Impl {
     }
     base::MutexLock lock(&writer_);
     RETURN_IF_ERROR(CheckOpen());
+    RETURN_IF_ERROR(CheckSeq(expected_seq));
     const std::shared_ptr<const LogView> before = View();
     auto view = std::make_shared<LogView>(*before);
-    view->committed_seq =
-        std::max(before->ranges().window.begin,
-                 before->forgotten->BeginOfLast(keep_tokens, before->seq_next));
+    uint64_t begin =
+        before->forgotten->BeginOfLast(keep_tokens, before->seq_next);
+    // A chunk that is cut would be without its landmark.
+    if (profile.knn && profile.knn->chunk_score == ChunkScore::kLandmark) {
+      begin -= begin % profile.knn->chunk_tokens;
+    }
+    view->committed_seq = std::max(before->ranges().window.begin, begin);
     CommitResult result;
     result.committed_tokens = LiveIn(*before, before->ranges().window) -
                               LiveIn(*view, view->ranges().window);
@@ -306,7 +313,7 @@ class Session::Impl {
       return Refused("NO_COMPRESSIVE_TIER",
                      "the session's profile has no compressive tier");
     }
-    return ReadCompressive(*View(), layer, known_version);
+    return ReadCompressive(*View(), layer, known_version, header_.uid);
   }
 
   absl::StatusOr<std::vector<VerifyCheck>> Verify(
@@ -370,10 +377,11 @@ class Session::Impl {
     if (closed_ || NextRun(*now) != run) return false;
     WriteBatch batch;
     PutSegment(header_.uid, *segment, batch);
+    const std::shared_ptr<const SegmentList> kept = DropEvicted(*now, batch);
     // Derived: what is lost is built again.
     RETURN_IF_ERROR(store_->Write(batch, /*sync=*/false));
     auto sealed = std::make_shared<LogView>(*now);
-    sealed->segments = WithSegment(*now->segments, segment);
+    sealed->segments = WithSegment(*kept, segment);
     Publish(std::move(sealed));
     return true;
   }
@@ -426,15 +434,19 @@ class Session::Impl {
     ASSIGN_OR_RETURN(auto known,
                      requests_.Find(options.request_id, fingerprint));
     if (known) return known;
-    if (options.expected_seq && *options.expected_seq != head_.seq_next) {
-      return Refused("SEQ_MISMATCH",
-                     absl::StrCat("expected_seq: got ", *options.expected_seq,
-                                  "; expected ", head_.seq_next,
-                                  ", where the session's log ends"),
-                     {{"given", absl::StrCat(*options.expected_seq)},
-                      {"expected", absl::StrCat(head_.seq_next)}});
-    }
+    RETURN_IF_ERROR(CheckSeq(options.expected_seq));
     return known;
+  }
+
+  absl::Status CheckSeq(std::optional<uint64_t> expected) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    if (!expected || *expected == head_.seq_next) return absl::OkStatus();
+    return Refused(
+        "SEQ_MISMATCH",
+        absl::StrCat("expected_seq: got ", *expected, "; expected ",
+                     head_.seq_next, ", where the session's log ends"),
+        {{"given", absl::StrCat(*expected)},
+         {"expected", absl::StrCat(head_.seq_next)}});
   }
 
   // The common end of every append: fold, request id, head, one write, show.
@@ -518,6 +530,21 @@ class Session::Impl {
     }
     view.forgotten = std::move(forgotten);
     return result;
+  }
+
+  // Without the segments of which a quota has evicted every token.
+  std::shared_ptr<const SegmentList> DropEvicted(const LogView& view,
+                                                 WriteBatch& batch) const {
+    const uint64_t begin = view.ranges().knn.begin;
+    auto kept = std::make_shared<SegmentList>();
+    for (const auto& segment : *view.segments) {
+      if (segment->range.end <= begin) {
+        DeleteSegment(header_.uid, *segment, batch);
+      } else {
+        kept->push_back(segment);
+      }
+    }
+    return kept;
   }
 
   // Centres of clusters are means of keys, so segments that saw a forgotten key
@@ -647,8 +674,9 @@ absl::StatusOr<ForgetResult> Session::ForgetSource(const std::string& source,
       [&](const Entry& known) { return known.source == source; });
 }
 
-absl::StatusOr<CommitResult> Session::CommitWindow(uint64_t keep_tokens) {
-  return impl_->CommitWindow(keep_tokens);
+absl::StatusOr<CommitResult> Session::CommitWindow(
+    uint64_t keep_tokens, std::optional<uint64_t> expected_seq) {
+  return impl_->CommitWindow(keep_tokens, expected_seq);
 }
 
 absl::StatusOr<TokensResult> Session::ReadTokens(

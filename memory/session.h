@@ -6,6 +6,7 @@
 #define MNEME_MEMORY_SESSION_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -83,10 +84,13 @@ class Session {
   absl::StatusOr<ForgetResult> ForgetSource(const std::string& source,
                                             bool dry_run = false);
 
-  // All but the last `keep_tokens` leave the window, durably.
+  // All but the last `keep_tokens` leave the window, durably; with landmarks,
+  // back to the start of a chunk.
   // Errors: FAILED_PRECONDITION WINDOW_NOT_COMMITTABLE for a session without a
-  // window, or with one that commits segments; the store's.
-  absl::StatusOr<CommitResult> CommitWindow(uint64_t keep_tokens);
+  // window, or with one that commits segments, SEQ_MISMATCH for another
+  // expected_seq; the store's.
+  absl::StatusOr<CommitResult> CommitWindow(
+      uint64_t keep_tokens, std::optional<uint64_t> expected_seq = {});
 
   // Tokens with their keys and values, as the tiers hold them.
   // Errors: INVALID_ARGUMENT for a layer out of range.

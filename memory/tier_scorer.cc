@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "attention/kernels.h"
-#include "attention/normalize.h"
 #include "attention/softcap.h"
 #include "attention/xpos.h"
 #include "base/error.h"
@@ -17,17 +16,10 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Biases by distance punish true or ranked distances, and nothing else.
-bool HasDistances(const PositionRule& rule) {
-  return rule.policy == PositionPolicy::kAbsolute ||
-         rule.policy == PositionPolicy::kClamp ||
-         rule.policy == PositionPolicy::kCacheRank;
-}
-
 std::optional<attention::AlibiBias> AlibiOf(const Profile& profile,
                                             const PositionRule& rule) {
   if (profile.position.family != attention::PositionFamily::kAlibi ||
-      !HasDistances(rule)) {
+      !KeepsDistances(rule.policy)) {
     return std::nullopt;
   }
   return attention::AlibiBias(profile.position.alibi,
@@ -37,7 +29,7 @@ std::optional<attention::AlibiBias> AlibiOf(const Profile& profile,
 std::optional<attention::RelativeBias> RelativeOf(const Profile& profile,
                                                   const PositionRule& rule) {
   if (profile.position.family != attention::PositionFamily::kRelativeBias ||
-      !HasDistances(rule)) {
+      !KeepsDistances(rule.policy)) {
     return std::nullopt;
   }
   return attention::RelativeBias(profile.position.relative_bias,
@@ -72,8 +64,9 @@ TierScorer::TierScorer(const LogView& view,
       encoder_(encoder.ForLength(LengthOf())),
       alibi_(AlibiOf(profile_, rule)),
       relative_(RelativeOf(profile_, rule)),
-      near_queries_(Prepared(query_angles_,
-                             HasDistances(rule) ? Largest(query_angles_) : 0)),
+      near_queries_(Prepared(query_angles_, KeepsDistances(rule.policy)
+                                                ? Largest(query_angles_)
+                                                : 0)),
       far_queries_(clamps() ? Prepared(std::vector<int64_t>(positions_.size(),
                                                             rule.distance),
                                        0)
@@ -82,11 +75,11 @@ TierScorer::TierScorer(const LogView& view,
             WithCenter(
                 FormOf(rule, dtype),
                 rule.policy == PositionPolicy::kCacheRank ? &ranks_ : nullptr,
-                HasDistances(rule) ? Largest(query_angles_) : 0)),
+                KeepsDistances(rule.policy) ? Largest(query_angles_) : 0)),
       far_(profile_, encoder_, {.rotated = false, .rounded = dtype}) {}
 
 absl::Status TierScorer::Check() const {
-  if (!encoder_.has_magnitude() || !HasDistances(rule_)) {
+  if (!encoder_.has_magnitude() || !KeepsDistances(rule_.policy)) {
     return absl::OkStatus();
   }
   const auto [least, most] =
@@ -154,13 +147,7 @@ std::vector<float> TierScorer::Prepared(std::span<const int64_t> angles,
   std::vector<float> queries = read_.queries;
   const size_t dim = profile_.key_dim;
   const size_t head_floats = read_.rows * dim;
-  if (profile_.normalization != Normalization::kNone) {
-    attention::NormalizeRows(queries.data(), profile_.query_heads * read_.rows,
-                             dim,
-                             profile_.normalization == Normalization::kL2
-                                 ? attention::NormGuard::kClampedNorm
-                                 : attention::NormGuard::kAddedSquares);
-  }
+  Normalize(profile_, queries.data(), profile_.query_heads * read_.rows);
   const double m = encoder_.attention_factor();
   for (uint32_t head = 0; head < profile_.query_heads; ++head) {
     double scale = profile_.logit_scale * m * m;
@@ -248,6 +235,23 @@ void TierScorer::AddBias(std::span<const int64_t> positions,
   }
 }
 
+// Products to logits: cap, bias, and no number as an infinity, which reaches
+// the lse where infinity less infinity would be lost.
+void TierScorer::Finish(std::span<const int64_t> positions,
+                        std::span<const int64_t> angles, uint32_t kv_head,
+                        size_t row_first, size_t row_count,
+                        float* logits) const {
+  const size_t count = row_count * positions.size();
+  if (profile_.logit_softcap > 0) {
+    attention::SoftCap(static_cast<float>(profile_.logit_softcap), logits,
+                       count);
+  }
+  AddBias(positions, angles, kv_head, row_first, row_count, logits);
+  for (size_t i = 0; i < count; ++i) {
+    if (std::isnan(logits[i])) logits[i] = kInfinity;
+  }
+}
+
 void TierScorer::Score(const BlockSlice& slice, uint32_t kv_head,
                        float* logits) {
   const size_t bank = BankOf(kv_head);
@@ -255,31 +259,18 @@ void TierScorer::Score(const BlockSlice& slice, uint32_t kv_head,
       slice.block->positions().subspan(slice.first, slice.count);
   Dot(near_.Keys(slice, bank), clamps() ? far_.Keys(slice, bank) : nullptr,
       positions, kv_head, 0, bank_rows_, logits);
-  if (profile_.logit_softcap > 0) {
-    attention::SoftCap(static_cast<float>(profile_.logit_softcap), logits,
-                       bank_rows_ * slice.count);
+  std::vector<int64_t> ranks;
+  if (has_bias() && rule_.policy == PositionPolicy::kCacheRank) {
+    ranks = ranks_.OfSlice(slice);
   }
-  if (has_bias()) {
-    std::vector<int64_t> ranks;
-    if (rule_.policy == PositionPolicy::kCacheRank) {
-      for (size_t i = 0; i < slice.count; ++i) {
-        ranks.push_back(ranks_.OfSeq(slice.seq_first + i));
-      }
-    }
-    AddBias(positions,
-            ranks.empty() ? positions : std::span<const int64_t>(ranks),
-            kv_head, 0, bank_rows_, logits);
-  }
+  Finish(positions, ranks.empty() ? positions : std::span<const int64_t>(ranks),
+         kv_head, 0, bank_rows_, logits);
   for (size_t row = 0; row < bank_rows_; ++row) {
-    float* const of_row = logits + row * slice.count;
     const size_t visible =
         std::upper_bound(positions.begin(), positions.end(), PositionOf(row)) -
         positions.begin();
-    // Infinity less infinity is no number; as an infinity it reaches the lse.
-    for (size_t i = 0; i < visible; ++i) {
-      if (std::isnan(of_row[i])) of_row[i] = kInfinity;
-    }
-    std::fill(of_row + visible, of_row + slice.count, -kInfinity);
+    std::fill(logits + row * slice.count + visible,
+              logits + (row + 1) * slice.count, -kInfinity);
   }
   for (size_t i = 0; i < slice.count; ++i) {
     if (!profile_.IsLandmark(slice.seq_first + i)) continue;
@@ -305,20 +296,18 @@ void TierScorer::ScoreScattered(std::span<const uint64_t> seqs,
   Dot(near_.Keys(*view_.rows, seqs, bank),
       clamps() ? far_.Keys(*view_.rows, seqs, bank) : nullptr, positions,
       kv_head, row_first, row_count, logits);
-  if (profile_.logit_softcap > 0) {
-    attention::SoftCap(static_cast<float>(profile_.logit_softcap), logits,
-                       row_count * seqs.size());
-  }
-  AddBias(positions, ranks.empty() ? positions : ranks, kv_head, row_first,
-          row_count, logits);
-  for (size_t i = 0; i < row_count * seqs.size(); ++i) {
-    if (std::isnan(logits[i])) logits[i] = kInfinity;
-  }
+  Finish(positions, ranks.empty() ? positions : ranks, kv_head, row_first,
+         row_count, logits);
 }
 
 void TierScorer::ScoreTokens(std::span<const uint64_t> seqs, uint32_t kv_head,
                              size_t bank_row, float* logits) {
-  ScoreScattered(seqs, kv_head, bank_row, 1, logits);
+  // Decoded keys of a large choice would not fit in memory at once.
+  for (size_t first = 0; first < seqs.size(); first += kGatheredKeys) {
+    const size_t count = std::min(kGatheredKeys, seqs.size() - first);
+    ScoreScattered(seqs.subspan(first, count), kv_head, bank_row, 1,
+                   logits + first);
+  }
 }
 
 void TierScorer::ScoreTokens(std::span<const uint64_t> seqs, uint32_t kv_head,
@@ -342,7 +331,7 @@ void TierScorer::ScoreMeans(const float* means,
   attention::DotRows(queries.data() + kv_head * bank_rows_ * profile_.key_dim,
                      bank_rows_, means, positions.size(), profile_.key_dim,
                      logits);
-  AddBias(positions, positions, kv_head, 0, bank_rows_, logits);
+  Finish(positions, positions, kv_head, 0, bank_rows_, logits);
 }
 
 }  // namespace mneme::memory

@@ -1,7 +1,8 @@
 // memory/tier_scorer.h: the logits of one tier of one layer.
 // s = cap(tau <R_a N(q), R_b N(k)> m^2) + bias(t, p), where the tier's position
 // rule gives the angles a and b; tau is the profile's logit scale times the
-// head's, m the attention factor of YaRN, and the bias that of ALiBi.
+// head's, m the attention factor of YaRN, and the bias ALiBi's or a learned
+// one.
 
 #ifndef MNEME_MEMORY_TIER_SCORER_H_
 #define MNEME_MEMORY_TIER_SCORER_H_
@@ -22,10 +23,13 @@
 
 namespace mneme::memory {
 
-// Query rows of a bank are [group_size, rows] of its heads. A logit depends on
-// its query and key only, not on what it is computed with, and is bit-equal in
-// every form below.
-// Threads: one at a time.
+// Keys that are gathered at once.
+inline constexpr size_t kGatheredKeys = 1024;
+
+// Query rows of a bank are [group_size, rows] of its heads. A logit is
+// bit-equal in every form below. It depends on its query and key, and, for
+// families that follow the length and for xPos's centre, on the positions of
+// the whole read. Threads: one at a time.
 class TierScorer {
  public:
   // Lifetime: borrows all but the positions. `encoder` is that of short
@@ -60,7 +64,7 @@ class TierScorer {
   void ScoreTokens(std::span<const uint64_t> seqs, uint32_t kv_head,
                    float* logits);
 
-  // Logits, not capped, of means of keys, each as if it stood at a position.
+  // Logits of means of keys, each as if it stood at a position.
   // Keys are averaged in the form that MeanForm has.
   // Shapes: means [positions.size(), key_dim]; logits [bank_rows, means].
   void ScoreMeans(const float* means, std::span<const int64_t> positions,
@@ -102,6 +106,9 @@ class TierScorer {
   void AddBias(std::span<const int64_t> positions,
                std::span<const int64_t> angles, uint32_t kv_head,
                size_t row_first, size_t row_count, float* logits) const;
+  void Finish(std::span<const int64_t> positions,
+              std::span<const int64_t> angles, uint32_t kv_head,
+              size_t row_first, size_t row_count, float* logits) const;
   void ScoreScattered(std::span<const uint64_t> seqs, uint32_t kv_head,
                       size_t row_first, size_t row_count, float* logits);
 

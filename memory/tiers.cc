@@ -82,9 +82,11 @@ uint64_t AbsorbedEnd(const Profile& profile, const TierRanges& ranges) {
   return ranges.window.begin / segment * segment;
 }
 
-Tier TierOf(const TierRanges& ranges, uint64_t seq) {
+std::optional<Tier> TierOf(const TierRanges& ranges, uint64_t seq) {
   if (seq < ranges.sink.end) return Tier::kSink;
-  return seq < ranges.window.begin ? Tier::kKnn : Tier::kWindow;
+  if (seq >= ranges.window.begin) return Tier::kWindow;
+  if (seq >= ranges.knn.begin && seq < ranges.knn.end) return Tier::kKnn;
+  return std::nullopt;
 }
 
 }  // namespace mneme::memory

@@ -4,6 +4,7 @@
 #define MNEME_MEMORY_TIERS_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "memory/profile.h"
 #include "memory/seq_set.h"
@@ -35,8 +36,9 @@ uint64_t CommittedBefore(const Profile& profile, uint64_t seq_next,
 // has left the window. REQUIRES: profile.compressive.
 uint64_t AbsorbedEnd(const Profile& profile, const TierRanges& ranges);
 
-// The softmax tier that reads the token.
-Tier TierOf(const TierRanges& ranges, uint64_t seq);
+// The softmax tier that reads the token; none when it was evicted, or has left
+// the window of a profile without a kNN tier.
+std::optional<Tier> TierOf(const TierRanges& ranges, uint64_t seq);
 
 }  // namespace mneme::memory
 

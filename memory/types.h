@@ -32,7 +32,7 @@ inline constexpr uint32_t kRecentEntriesMax = 1000;
 inline constexpr uint32_t kTopItemsMax = 64;
 // Rows times query heads of one layer: their logits over a block are 64 MiB.
 inline constexpr uint64_t kQueryRowsMax = 1 << 17;
-// Keys and values of one answer.
+// One answer of tokens.
 inline constexpr size_t kReadBytesMax = 16 << 20;
 // Request ids of tokens are remembered at least this long; those of entries as
 // long as the entry.
@@ -218,6 +218,7 @@ struct TokensQuery {
   uint64_t seq_begin = 0;
   uint64_t limit = 0;            // Tokens; 0: as many as fit in kReadBytesMax.
   std::vector<Tier> tiers = {};  // Empty: every token.
+  bool tensors = false;          // Keys and values too.
 };
 
 struct TokensResult {

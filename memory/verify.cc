@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -220,7 +221,7 @@ class Verifier {
 
   void CheckCompressive() {
     VerifyCheck& check = Start("compressive");
-    Fold fold(profile_);
+    Fold fold(profile_, view_.fold->features);
     fold.AbsorbUpTo(profile_, *view_.rows, *view_.forgotten,
                     AbsorbedEnd(profile_, view_.ranges()));
     check.checked = fold.absorbed_seq;
@@ -312,9 +313,17 @@ class Verifier {
       query.reads.push_back(read);
       ASSIGN_OR_RETURN(const AttendResult result,
                        AttendOver(view_, positions_, query, cancelled_));
+      std::vector<std::unique_ptr<TierScorer>> scorers;
+      for (const CheckedTier& tier : tiers) {
+        const bool in_knn = tier.tier == Tier::kKnn;
+        scorers.push_back(std::make_unique<TierScorer>(
+            view_, positions_, tier.rule,
+            in_knn ? profile_.knn->dtype : std::nullopt, read,
+            std::vector{std::min(view_.position_next, kPositionMax)}));
+      }
       for (uint32_t kv_head = 0; kv_head < profile_.kv_heads; ++kv_head) {
         const double error =
-            BankError(tiers, read, kv_head, result.outputs[0].output);
+            BankError(tiers, scorers, kv_head, result.outputs[0].output);
         if (std::isnan(error)) return error;
         worst = std::max(worst, error);
       }
@@ -323,7 +332,8 @@ class Verifier {
   }
 
   // The largest error of a bank's heads, whose logits are summed in double.
-  double BankError(const std::vector<CheckedTier>& tiers, const LayerRead& read,
+  double BankError(const std::vector<CheckedTier>& tiers,
+                   const std::vector<std::unique_ptr<TierScorer>>& scorers,
                    uint32_t kv_head, const std::vector<float>& output) const {
     const size_t heads = profile_.group_size();
     const size_t dim = profile_.value_dim;
@@ -334,12 +344,9 @@ class Verifier {
     double largest_value = 1e-30;
     // Two passes: the largest logits, then the sums.
     for (const bool summing : {false, true}) {
-      for (const CheckedTier& tier : tiers) {
-        TierScorer scorer(
-            view_, positions_, tier.rule,
-            tier.tier == Tier::kKnn ? profile_.knn->dtype : std::nullopt, read,
-            {std::min(view_.position_next, kPositionMax)});
-        ForEachSlice(*view_.rows, tier.range, [&](BlockSlice slice) {
+      for (size_t t = 0; t < tiers.size(); ++t) {
+        TierScorer& scorer = *scorers[t];
+        ForEachSlice(*view_.rows, tiers[t].range, [&](BlockSlice slice) {
           if (cancelled_()) return false;
           scorer.Score(slice, kv_head, logits.data());
           const float* const values = scorer.Values(slice, kv_head);

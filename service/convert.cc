@@ -534,7 +534,8 @@ absl::StatusOr<memory::TokensQuery> TokensQueryFromProto(
     const v1::ReadTokensRequest& request) {
   memory::TokensQuery query{.layer = request.layer(),
                             .seq_begin = request.seq_begin(),
-                            .limit = request.limit()};
+                            .limit = request.limit(),
+                            .tensors = request.tensors()};
   ASSIGN_OR_RETURN(query.tiers, TiersFromProto(request));
   if (std::count(query.tiers.begin(), query.tiers.end(),
                  memory::Tier::kCompressive) > 0) {
@@ -544,7 +545,7 @@ absl::StatusOr<memory::TokensQuery> TokensQueryFromProto(
 }
 
 void SetTokensResult(const memory::TokensResult& result,
-                     const memory::Profile& profile,
+                     const memory::Profile& profile, bool tensors,
                      v1::ReadTokensResponse* response) {
   response->mutable_seqs()->Assign(result.seqs.begin(), result.seqs.end());
   response->mutable_positions()->Assign(result.positions.begin(),
@@ -553,6 +554,7 @@ void SetTokensResult(const memory::TokensResult& result,
     response->add_tiers(tier ? TierToProto(*tier) : v1::TIER_UNSPECIFIED);
   }
   if (result.next_seq) response->set_next_seq(*result.next_seq);
+  if (!tensors) return;
   const auto set = [&](const std::string& bytes, int64_t dim,
                        v1::Tensor* tensor) {
     tensor->set_data_type(DTypeToProto(profile.dtype));

@@ -63,7 +63,7 @@ absl::StatusOr<memory::TokensQuery> TokensQueryFromProto(
     const v1::ReadTokensRequest& request);
 
 void SetTokensResult(const memory::TokensResult& result,
-                     const memory::Profile& profile,
+                     const memory::Profile& profile, bool tensors,
                      v1::ReadTokensResponse* response);
 
 void SetChecks(const std::vector<memory::VerifyCheck>& checks,

@@ -91,12 +91,22 @@ absl::StatusOr<memory::PositionRule> RuleFromProto(
       kPolicies.FromProto(proto.policy(),
                           absl::StrCat("profile.", tier, ".positions.policy")));
   rule.distance = proto.distance();
+  const bool needs_distance = rule.policy == PositionPolicy::kConst ||
+                              rule.policy == PositionPolicy::kClamp;
+  if (needs_distance && !proto.has_distance()) {
+    return InvalidField(
+        absl::StrCat("profile.", tier, ".positions.distance"), "nothing",
+        absl::StrCat("a distance, 0 to ", memory::kPositionMax));
+  }
   return rule;
 }
 
 void SetRule(const memory::PositionRule& rule, v1::PositionRule* proto) {
   proto->set_policy(kPolicies.ToProto(rule.policy));
-  proto->set_distance(rule.distance);
+  if (rule.policy == PositionPolicy::kConst ||
+      rule.policy == PositionPolicy::kClamp) {
+    proto->set_distance(rule.distance);
+  }
 }
 
 std::vector<float> FloatsOf(
@@ -231,6 +241,11 @@ std::string ValueOf(const Message& message, const FieldDescriptor* field) {
   return text.empty() ? "nothing" : text;
 }
 
+std::string LengthOf(const Message& message, const FieldDescriptor* field) {
+  return absl::StrCat(message.GetReflection()->FieldSize(message, field),
+                      " numbers");
+}
+
 ProfileDifference DifferenceIn(const Message& given, const Message& existing,
                                const std::string& prefix) {
   const auto* type = given.GetDescriptor();
@@ -250,7 +265,16 @@ ProfileDifference DifferenceIn(const Message& given, const Message& existing,
     }
     ProfileDifference difference{path, ValueOf(given, field),
                                  ValueOf(existing, field)};
-    if (difference.given != difference.existing) return difference;
+    if (difference.given == difference.existing) continue;
+    // A list may be longer than what an error can say.
+    if (field->is_repeated()) {
+      difference.given = LengthOf(given, field);
+      difference.existing = LengthOf(existing, field);
+      if (difference.given == difference.existing) {
+        difference.given = "other numbers";
+      }
+    }
+    return difference;
   }
   return {};
 }
@@ -344,7 +368,16 @@ v1::Profile ProfileToProto(const memory::Profile& profile) {
 
 ProfileDifference FirstDifference(const memory::Profile& given,
                                   const memory::Profile& existing) {
-  return DifferenceIn(ProfileToProto(given), ProfileToProto(existing), "");
+  // The name last: it says the least about what differs.
+  v1::Profile ours = ProfileToProto(given);
+  v1::Profile theirs = ProfileToProto(existing);
+  ours.clear_name();
+  theirs.clear_name();
+  ProfileDifference difference = DifferenceIn(ours, theirs, "");
+  if (difference.field.empty() && given.name != existing.name) {
+    difference = {"name", given.name, existing.name};
+  }
+  return difference;
 }
 
 absl::Status SetPreset(const memory::Preset& preset, v1::ProfilePreset* proto) {

@@ -53,10 +53,6 @@ struct EnumTable {
   }
 };
 
-template <typename Proto, typename Ours, size_t kSize>
-EnumTable(const std::pair<Proto, Ours> (&)[kSize])
-    -> EnumTable<Proto, Ours, kSize>;
-
 }  // namespace mneme::service
 
 #endif  // MNEME_SERVICE_ENUM_TABLE_H_

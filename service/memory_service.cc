@@ -22,6 +22,10 @@ using memory::Cancelled;
 using memory::SessionName;
 using Priority = Executor::Priority;
 
+// Of sessions in one answer, before the last of them: a profile has at most
+// some 5 MB of lists.
+constexpr size_t kListBytesMax = 16 << 20;
+
 template <typename Request, typename Response>
 Call CallOf(std::string_view method, Priority priority, const Request* request,
             const Response* response) {
@@ -57,6 +61,11 @@ absl::StatusOr<memory::ForgetResult> ForgetIn(
     default:
       return InvalidField("target", "nothing", "entry or source");
   }
+}
+
+std::optional<uint64_t> ExpectedSeqOf(const v1::CommitWindowRequest& request) {
+  if (!request.has_expected_seq()) return std::nullopt;
+  return request.expected_seq();
 }
 
 absl::StatusOr<size_t> PageSizeOf(const v1::ListSessionsRequest& request) {
@@ -245,7 +254,8 @@ ServerUnaryReactor* MemoryService::CommitWindow(
       [=, this](const Cancelled&) -> absl::Status {
         ASSIGN_OR_RETURN(const auto session, Find(request->session()));
         ASSIGN_OR_RETURN(const auto result,
-                         session->CommitWindow(request->keep_tokens()));
+                         session->CommitWindow(request->keep_tokens(),
+                                               ExpectedSeqOf(*request)));
         memory_->Changed(session);  // There may be more to seal.
         response->set_committed_tokens(result.committed_tokens);
         response->set_window_tokens(result.window_tokens);
@@ -263,7 +273,8 @@ ServerUnaryReactor* MemoryService::ReadTokens(
         ASSIGN_OR_RETURN(const auto query, TokensQueryFromProto(*request));
         ASSIGN_OR_RETURN(const auto session, Find(request->session()));
         ASSIGN_OR_RETURN(const auto result, session->ReadTokens(query));
-        SetTokensResult(result, session->header().profile, response);
+        SetTokensResult(result, session->header().profile, query.tensors,
+                        response);
         return absl::OkStatus();
       });
 }
@@ -410,8 +421,15 @@ absl::Status MemoryService::List(const v1::ListSessionsRequest& request,
     names.pop_back();
     response->set_next_page_token(EncodePageToken(names.back()));
   }
-  for (const SessionName& name : names) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const SessionName& name = names[i];
     if (cancelled()) return absl::CancelledError("the caller is gone");
+    // Profiles may have long lists: a page ends before it outgrows a message.
+    if (bytes > kListBytesMax) {
+      response->set_next_page_token(EncodePageToken(names[i - 1]));
+      break;
+    }
     const auto session = memory_->Describe(name);
     if (absl::IsNotFound(session.status())) continue;  // Deleted meanwhile.
     v1::Session* proto = response->add_sessions();
@@ -420,6 +438,7 @@ absl::Status MemoryService::List(const v1::ListSessionsRequest& request,
     } else {
       proto->set_name(name.ToString());
     }
+    bytes += proto->ByteSizeLong();
   }
   return absl::OkStatus();
 }

@@ -4,14 +4,10 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "tests/reference/rope.h"
-#include "tests/testing/random.h"
+#include "tests/attention/frequencies_near.h"
 
 namespace mneme::attention {
 namespace {
-
-using testing::Random;
-using testing::Seed;
 
 // The relative differences of pow and a handful of products.
 void ExpectNear(const std::vector<double>& got,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/attention/frequencies_near.h"
 #include "tests/reference/rope.h"
 #include "tests/testing/random.h"
 

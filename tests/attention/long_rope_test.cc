@@ -3,15 +3,12 @@
 #include <cmath>
 #include <vector>
 
+#include "attention/rope.h"
 #include "gtest/gtest.h"
-#include "tests/reference/rope.h"
-#include "tests/testing/random.h"
+#include "tests/attention/frequencies_near.h"
 
 namespace mneme::attention {
 namespace {
-
-using testing::Random;
-using testing::Seed;
 
 LongRopeConfig LongRope() {
   return {.short_factors = {1, 1.5},

@@ -42,7 +42,7 @@ TEST(Merge, OfAnySplitEqualsTheWhole) {
       partials.push_back({{&outs[p * dim], dim}, lses[p]});
     }
     std::vector<float> merged(dim, 99.0f);
-    const float lse = Merge(partials, merged);
+    const double lse = Merge(partials, merged);
 
     const reference::Attended whole =
         reference::Attend(logits.data(), values.data(), count, dim);
@@ -78,11 +78,11 @@ TEST(Merge, OneByOneInAnyOrderEqualsTheWhole) {
                          1);
     }
     std::vector<float> outs(parts * dim);
-    std::vector<float> lses(parts);
+    std::vector<double> lses(parts);
     accumulator.Finish(outs.data(), lses.data());
     struct Owned {
       std::vector<float> out;
-      float lse;
+      double lse;
     };
     std::vector<Owned> left;
     for (size_t p = 0; p < parts; ++p) {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "attention/rope.h"
 #include "gtest/gtest.h"
 #include "tests/reference/attention.h"
 #include "tests/reference/rope.h"

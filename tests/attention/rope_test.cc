@@ -4,14 +4,9 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "tests/reference/rope.h"
-#include "tests/testing/random.h"
 
 namespace mneme::attention {
 namespace {
-
-using testing::Random;
-using testing::Seed;
 
 TEST(RopeFrequencies, FallFromOneByAConstantRatio) {
   const std::vector<double> f = RopeFrequencies(10000, 8);

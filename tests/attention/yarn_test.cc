@@ -3,7 +3,9 @@
 #include <cmath>
 #include <vector>
 
+#include "attention/rope.h"
 #include "gtest/gtest.h"
+#include "tests/attention/frequencies_near.h"
 #include "tests/reference/rope.h"
 #include "tests/testing/random.h"
 

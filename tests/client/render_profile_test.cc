@@ -155,7 +155,7 @@ TEST(RenderProfile, LeavesOutWhatHasNoMeaning) {
     EXPECT_THAT(text, Not(HasSubstr(path)));
   }
   // 0 is a distance, and a length of a window that is only the last append.
-  EXPECT_THAT(text, HasSubstr("window.positions.distance  0\n"));
+  EXPECT_THAT(text, HasSubstr("window.positions.distance  none\n"));
   EXPECT_THAT(Rendered(Parsed("window { commit: COMMIT_POLICY_STEP }")),
               HasSubstr("window.tokens     0\n"));
 }

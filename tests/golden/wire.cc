@@ -199,6 +199,7 @@ absl::Status WireSession::CommitWindow(int64_t keep) {
 absl::StatusOr<WireSession::Tokens> WireSession::ReadTokens(
     const Heads& in, const std::vector<v1::Tier>& tiers) {
   v1::ReadTokensRequest request;
+  request.set_tensors(true);
   request.set_session(name_);
   for (const v1::Tier tier : tiers) request.add_tiers(tier);
   Tokens tokens;

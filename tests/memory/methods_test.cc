@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "gtest/gtest.h"
 #include "memory/presets.h"
@@ -126,7 +127,6 @@ TEST(Methods, TheCutIntoAppendsChangesNoStateOfATokenWindow) {
     const auto b = cut->CompressiveState(0).value();
     EXPECT_EQ(a.matrix, b.matrix);
     EXPECT_EQ(a.normalizer, b.normalizer);
-    EXPECT_EQ(a.version, b.version);
   }
 }
 
@@ -364,6 +364,141 @@ TEST(Methods, ACommitMovesTheWindowDurably) {
       session->AppendTokens(RandomTokens(profile, 7, random).Rows(), {}).ok());
   EXPECT_EQ(session->Counts().window_tokens, 7u);
   ExpectSound(*session);
+}
+
+TEST(Methods, ACommitCanDemandWhereTheLogEnds) {
+  Random random(Seed());
+  const Profile profile = SmallProfile();
+  House house;
+  auto session = house.Create("s", profile);
+  ASSERT_TRUE(
+      session->AppendTokens(RandomTokens(profile, 50, random).Rows(), {}).ok());
+  EXPECT_EQ(ReasonOf(session->CommitWindow(0, 49).status()), "SEQ_MISMATCH");
+  EXPECT_EQ(session->Counts().window_tokens, 40u);
+  EXPECT_TRUE(session->CommitWindow(0, 50).ok());
+}
+
+TEST(Methods, ACommitNeverCutsAChunkFromItsLandmark) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  profile.compressive.reset();
+  profile.sink.reset();
+  profile.window = WindowTier{
+      .tokens = 2, .commit = CommitPolicy::kBlock, .block_tokens = 4};
+  profile.knn =
+      KnnTier{.chunk_tokens = 4, .chunk_score = ChunkScore::kLandmark};
+  profile = Complete(profile).value();
+  House house;
+  auto session = house.Create("s", profile);
+  ASSERT_TRUE(
+      session->AppendTokens(RandomTokens(profile, 10, random).Rows(), {}).ok());
+  const CommitResult committed = session->CommitWindow(1).value();
+  EXPECT_EQ(committed.window_tokens, 2u);
+  AttendQuery query = RandomQuery(profile, 1, random);
+  query.top_items = 20;
+  std::set<uint64_t> seen;
+  const AttendResult result = session->Attend(query, Never).value();
+  for (const AttendedItem& item : result.outputs[0].items) {
+    seen.insert(item.seq);
+  }
+  EXPECT_EQ(seen, (std::set<uint64_t>{0, 1, 2, 4, 5, 6, 8, 9}));
+}
+
+// Bypassed, what is empty leaves the other as it is, whichever it is.
+TEST(Methods, AMemoryWithoutALocalSidePassesUnchanged) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  profile.sink.reset();
+  profile.compressive.reset();
+  profile.knn->gate_logits = {0};
+  House house;
+  for (const auto empty :
+       {attention::EmptyMemory::kBypass, attention::EmptyMemory::kStrict}) {
+    profile.knn->empty_memory = empty;
+    const bool bypass = empty == attention::EmptyMemory::kBypass;
+    auto session = house.Create(bypass ? "bypass" : "strict", profile);
+    ASSERT_TRUE(
+        session->AppendTokens(RandomTokens(profile, 20, random).Rows(), {})
+            .ok());
+    ASSERT_TRUE(session->CommitWindow(0).ok());
+    AttendQuery query = RandomQuery(profile, 1, random);
+    const AttendResult mixed = session->Attend(query, Never).value();
+    query.tiers = {Tier::kKnn};
+    const AttendResult alone = session->Attend(query, Never).value();
+    for (size_t i = 0; i < mixed.outputs[0].output.size(); ++i) {
+      EXPECT_FLOAT_EQ(mixed.outputs[0].output[i],
+                      (bypass ? 1 : 0.5F) * alone.outputs[0].output[i]);
+    }
+    EXPECT_EQ(mixed.outputs[0].shares[static_cast<size_t>(Tier::kKnn)], 1);
+  }
+}
+
+// Weights are exponentials of differences of sums of logits, which floats of
+// this size no longer hold.
+TEST(Methods, TiersMergeExactlyHoweverLargeTheirLogits) {
+  Profile profile = SmallProfile();
+  profile.compressive.reset();
+  profile.layers = 1;
+  profile.window = WindowTier{.tokens = 4};
+  profile.sink = SinkTier{.tokens = 2};
+  profile.knn = KnnTier{};
+  profile.logit_scale = 1e6;
+  profile = Complete(profile).value();
+  House house;
+  auto session = house.Create("s", profile);
+  Random random(Seed());
+  Tokens tokens = RandomTokens(profile, 12, random);
+  tokens.keys = Narrow(profile.dtype, std::vector<float>(2 * 12 * 8, 1));
+  ASSERT_TRUE(session->AppendTokens(tokens.Rows(), {}).ok());
+  AttendQuery query = RandomQuery(profile, 1, random);
+  std::fill(query.reads[0].queries.begin(), query.reads[0].queries.end(), 1);
+  const AttendResult result = session->Attend(query, Never).value();
+  const std::vector<float> values = Widen(profile.dtype, tokens.values);
+  for (size_t i = 0; i < 6; ++i) {
+    double mean = 0;
+    for (size_t seq = 0; seq < 12; ++seq) mean += values[seq * 6 + i] / 12;
+    EXPECT_NEAR(result.outputs[0].output[i], mean, 1e-6);
+  }
+  const TierShares& shares = result.outputs[0].shares;
+  EXPECT_NEAR(shares[static_cast<size_t>(Tier::kSink)], 2.0 / 12, 1e-9);
+  EXPECT_NEAR(std::accumulate(shares.begin(), shares.end(), 0.0), 1, 1e-9);
+  ExpectSound(*session);
+}
+
+TEST(Methods, WhatOverflowsIsRefusedAndNeverAnswered) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  profile.knn->dtype = attention::DType::kF16;
+  House house;
+  auto session = house.Create("s", profile);
+  Tokens tokens = RandomTokens(profile, 60, random);
+  const Tokens sound = tokens;
+  std::vector<float> keys = Widen(profile.dtype, tokens.keys);
+  keys[7] = 1e5F;  // Of float32, and not of the kNN tier's float16.
+  tokens.keys = Narrow(profile.dtype, keys);
+  EXPECT_EQ(FieldOf(session->AppendTokens(tokens.Rows(), {}).status()),
+            "tokens.keys");
+  profile.knn = KnnTier{.top_k = 2, .scope = SelectionScope::kKvGroup};
+  auto group = house.Create("group", profile);
+  keys[10 * 8] = 3e38F;  // Of a token that has left the window.
+  tokens.keys = Narrow(profile.dtype, keys);
+  ASSERT_TRUE(group->AppendTokens(tokens.Rows(), {}).ok());
+  AttendQuery query = RandomQuery(profile, 1, random);
+  query.tiers = {Tier::kKnn};
+  for (LayerRead& read : query.reads) {
+    for (float& x : read.queries) x = 100;
+  }
+  EXPECT_EQ(ReasonOf(group->Attend(query, Never).status()), "LOGIT_OVERFLOW");
+  profile.knn = KnnTier{};
+  auto large = house.Create("large", profile);
+  tokens = sound;
+  tokens.keys = Narrow(profile.dtype, std::vector<float>(keys.size(), 0));
+  tokens.values = Narrow(
+      profile.dtype,
+      std::vector<float>(profile.bank_count() * 60 * profile.value_dim, 3e38F));
+  ASSERT_TRUE(large->AppendTokens(tokens.Rows(), {}).ok());
+  query.tiers = {Tier::kWindow};
+  EXPECT_EQ(ReasonOf(large->Attend(query, Never).status()), "LOGIT_OVERFLOW");
 }
 
 TEST(Methods, AWindowOfSegmentsOrNoneCannotBeCommitted) {

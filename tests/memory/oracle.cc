@@ -254,7 +254,7 @@ Oracle::Scored Oracle::ScoreOf(const Asked& asked,
     mean.logit += one.logit / unit.size();
     mean.error += 2 * one.error / unit.size();
   }
-  Finish(knn.positions, asked, PositionOf(unit.back()), /*capped=*/false, mean);
+  Finish(knn.positions, asked, PositionOf(unit.back()), /*capped=*/true, mean);
   return mean;
 }
 
@@ -427,7 +427,11 @@ Expected Oracle::Attend(const AttendQuery& query, const LayerRead& read,
   };
   if (is_gated && !(knn.empty() && profile_.knn->empty_memory ==
                                        attention::EmptyMemory::kBypass)) {
-    const double g = gate_of(read.knn_gates, profile_.knn->gate_logits);
+    double g = gate_of(read.knn_gates, profile_.knn->gate_logits);
+    if (local.empty() &&
+        profile_.knn->empty_memory == attention::EmptyMemory::kBypass) {
+      g = 1;
+    }
     const Softmax memory = Of(knn, bank, dtype);
     for (size_t i = 0; i < expected.out.size(); ++i) {
       expected.error[i] =
@@ -437,11 +441,14 @@ Expected Oracle::Attend(const AttendQuery& query, const LayerRead& read,
     }
     expected.gated = true;
   }
-  if (profile_.compressive && has(Tier::kCompressive)) Mix(asked, expected);
+  if (profile_.compressive && has(Tier::kCompressive)) {
+    Mix(asked, local.empty() && (!is_gated || knn.empty()), expected);
+  }
   return expected;
 }
 
-void Oracle::Mix(const Asked& asked, Expected& expected) const {
+void Oracle::Mix(const Asked& asked, bool rest_is_empty,
+                 Expected& expected) const {
   const size_t bank = BankOf(asked);
   const CompressiveTier& tier = *profile_.compressive;
   const uint64_t absorbed = AbsorbedEnd(profile_, ranges_);
@@ -478,12 +485,15 @@ void Oracle::Mix(const Asked& asked, Expected& expected) const {
     read = reference::Recall(memory, q);
     size = reference::Recall(magnitude, q);
   }
-  const double g =
+  double g =
       asked.read.compressive_gates.empty()
           ? Sigmoid(
                 profile_.OfHead(tier.gate_logits, asked.read.layer, asked.head))
           : double{asked.read.compressive_gates[asked.head * asked.read.rows +
                                                 asked.row]};
+  if (rest_is_empty && tier.empty_memory == attention::EmptyMemory::kBypass) {
+    g = 1;
+  }
   // Sums over tokens and over the key's components, above and below the line,
   // then the mix; the delta rule corrects by what was read before.
   const double rounds = tier.update == UpdateRule::kDelta ? 6 : 2;

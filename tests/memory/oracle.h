@@ -77,7 +77,7 @@ class Oracle {
   Scored ScoreOf(const Asked& asked, const std::vector<uint64_t>& unit) const;
   Softmax Of(const std::vector<Scored>& all, size_t bank,
              std::optional<attention::DType> dtype) const;
-  void Mix(const Asked& asked, Expected& expected) const;
+  void Mix(const Asked& asked, bool rest_is_empty, Expected& expected) const;
 
   const LogView& view_;
   const Profile& profile_;

@@ -183,6 +183,33 @@ TEST(Profile, FoldsAndPositionsThatCannotBeAreRefusedByField) {
           p.compressive->update = UpdateRule::kDelta;
           p.compressive->performer = PerformerTier{.count = 8};
         }},
+       {"profile.knn.max_tokens",
+        [](Profile& p) {
+          p.knn->top_k = 8;
+          p.knn->chunk_tokens = 4;
+          p.knn->max_tokens = 3;
+        }},
+       {"profile.knn",
+        [](Profile& p) {
+          p = ProfileByName("text").value();
+          p.knn->gate_logits = {0};
+        }},
+       {"profile.knn",
+        [](Profile& p) {
+          p = ProfileByName("text").value();
+          p.knn.reset();
+        }},
+       {"profile.compressive.segment_tokens",
+        [](Profile& p) {
+          p.compressive->update = UpdateRule::kDelta;
+          p.compressive->segment_tokens = 1;
+          p.key_dim = p.value_dim = 512;
+        }},
+       {"profile.compressive.performer.count",
+        [](Profile& p) {
+          p.compressive->performer = PerformerTier{.count = 4096};
+          p.key_dim = 1024;
+        }},
        {"profile.compressive.performer.count",
         [](Profile& p) { p.compressive->performer = PerformerTier{}; }},
        {"profile.compressive.segment_tokens",

@@ -21,7 +21,7 @@ TEST(Readout, TokensAreReadBackByTierAndInPages) {
   ASSERT_TRUE(session->AppendTokens(tokens.Rows(), {}).ok());
   // 3 sinks, 37 evicted, 20 in the kNN tier, 40 in the window.
   const TokensResult all =
-      session->ReadTokens({.layer = 1, .seq_begin = 0}).value();
+      session->ReadTokens({.layer = 1, .tensors = true}).value();
   ASSERT_EQ(all.seqs.size(), 100u);
   EXPECT_EQ(all.tiers[0], Tier::kSink);
   EXPECT_EQ(all.tiers[3], std::nullopt);
@@ -86,6 +86,11 @@ TEST(Readout, AStateThatTheCallerHasIsNotSentAgain) {
   EXPECT_NE(next.version, first.version);
   session = house.Reopened("s");
   EXPECT_TRUE(session->CompressiveState(0, next.version)->known);
+  // Another session of the same name has other versions.
+  ASSERT_TRUE(house.memory().Delete({.space = "test", .session = "s"}).ok());
+  session = house.Create("s", profile);
+  append(79);
+  EXPECT_FALSE(session->CompressiveState(0, next.version)->known);
 }
 
 TEST(Readout, PagesStopBeforeTheyOutgrowAMessage) {
@@ -106,7 +111,8 @@ TEST(Readout, PagesStopBeforeTheyOutgrowAMessage) {
   std::optional<uint64_t> next = 0;
   while (next) {
     const TokensResult page =
-        session->ReadTokens({.layer = 0, .seq_begin = *next}).value();
+        session->ReadTokens({.layer = 0, .seq_begin = *next, .tensors = true})
+            .value();
     EXPECT_LE(page.keys.size() + page.values.size(), kReadBytesMax);
     seen += page.seqs.size();
     next = page.next_seq;

@@ -40,11 +40,12 @@ TEST(TierScorer, EveryFormOfALogitHasTheSameBits) {
       TierScorer scorer(view, encoder, {.policy = policy, .distance = 90},
                         attention::DType::kBF16, read, {650, 700});
       std::vector<uint64_t> seqs;
-      for (uint64_t seq = 100; seq < 128; ++seq) seqs.push_back(seq);
+      for (uint64_t seq = 165; seq < 195; ++seq) seqs.push_back(seq);
       std::vector<float> scanned(scorer.bank_rows() * seqs.size());
       std::vector<float> gathered(scanned.size());
       std::vector<float> row(seqs.size());
-      const BlockSlice slice{(*view.rows)[0].get(), 100, 100, seqs.size()};
+      const BlockSlice slice{(*view.rows)[1].get(), 165, 165 - 128,
+                             seqs.size()};
       for (uint32_t head = 0; head < profile.kv_heads; ++head) {
         scorer.Score(slice, head, scanned.data());
         scorer.ScoreTokens(seqs, head, gathered.data());

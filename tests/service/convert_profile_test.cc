@@ -198,6 +198,10 @@ TEST(Profile, AWrongTierIsRefusedByItsName) {
           p.mutable_sink()->mutable_positions()->set_policy(
               static_cast<v1::PositionPolicy>(9));
         }},
+       {"profile.sink.positions.distance",
+        [](auto& p) {
+          p.mutable_sink()->mutable_positions()->clear_distance();
+        }},
        {"profile.window.positions.distance",
         [](auto& p) {
           p.mutable_window()->mutable_positions()->set_distance(1);
@@ -296,7 +300,7 @@ TEST(Profile, TheFirstDifferenceIsNamedWithBothValues) {
   other.compressive->gate_logits = {1, 2};
   const ProfileDifference list = FirstDifference(other, text);
   EXPECT_EQ(list.field, "compressive.gate_logits");
-  EXPECT_EQ(list.given, "1 2");
+  EXPECT_EQ(list.given, "2 numbers");
 }
 
 }  // namespace

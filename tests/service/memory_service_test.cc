@@ -528,6 +528,7 @@ TEST_F(MemoryServiceTest, ACommittedWindowIsRead) {
   v1::ReadTokensRequest read;
   read.set_session(kTokens);
   read.add_tiers(v1::TIER_WINDOW);
+  read.set_tensors(true);
   v1::ReadTokensResponse tokens;
   ASSERT_EQ(Ask(&MemoryService::ReadTokens, read, &tokens), absl::OkStatus());
   EXPECT_THAT(tokens.seqs(), ::testing::ElementsAre(6, 7, 8, 9));
