@@ -96,6 +96,16 @@ bool IsFiniteAs(attention::DType to, attention::DType from,
   return true;
 }
 
+// What folding a token takes: a step for each number of the state, and, for
+// random features, of the projection.
+uint64_t AbsorbSteps(const Profile& profile) {
+  if (!profile.compressive) return 0;
+  const uint64_t columns =
+      profile.value_dim +
+      (profile.compressive->performer ? profile.key_dim : 1);
+  return profile.bank_count() * profile.feature_count() * columns;
+}
+
 }  // namespace
 
 absl::Status CheckSource(std::string_view source) {
@@ -170,6 +180,14 @@ absl::Status CheckTokens(const Profile& profile, const TokenRows& rows) {
                        std::string(attention::NameOf(*profile.knn->dtype)),
                        " can hold, to which the tier rounds"));
     }
+  }
+  const uint64_t most =
+      kAbsorbStepsMax / std::max<uint64_t>(AbsorbSteps(profile), 1);
+  if (rows.count > most) {
+    return base::InvalidField(
+        "tokens.keys", absl::StrCat(rows.count, " tokens"),
+        absl::StrCat("at most ", most,
+                     " at once, as the profile's compressive memory is large"));
   }
   if (!rows.positions.empty() && rows.positions.size() != rows.count) {
     return base::InvalidField(

@@ -32,6 +32,8 @@ inline constexpr uint32_t kRecentEntriesMax = 1000;
 inline constexpr uint32_t kTopItemsMax = 64;
 // Rows times query heads of one layer: their logits over a block are 64 MiB.
 inline constexpr uint64_t kQueryRowsMax = 1 << 17;
+// Steps of folding one append into compressive memory: some seconds.
+inline constexpr uint64_t kAbsorbStepsMax = uint64_t{1} << 34;
 // One answer of tokens.
 inline constexpr size_t kReadBytesMax = 16 << 20;
 // Request ids of tokens are remembered at least this long; those of entries as

@@ -154,6 +154,25 @@ TEST(Session, ACountThatOverflowsIsRefused) {
   EXPECT_EQ(FieldOf(session->AppendTokens(rows, {}).status()), "tokens.keys");
 }
 
+TEST(Session, AnAppendThatWouldFoldForMinutesIsRefused) {
+  Profile profile = SmallProfile();
+  profile.key_dim = profile.value_dim = 1;
+  profile.compressive->performer = PerformerTier{.count = 4096};
+  profile = Complete(profile).value();
+  House house;
+  auto session = house.Create("s", profile);
+  // 4 banks of 4096 features, each with one value and one key component.
+  const uint64_t most = kAbsorbStepsMax / (4 * 4096 * 2);
+  const auto status = [&](uint64_t count) {
+    const std::string zeros(4 * count * sizeof(float), '\0');
+    return session
+        ->AppendTokens({.count = count, .keys = zeros, .values = zeros}, {})
+        .status();
+  };
+  EXPECT_EQ(FieldOf(status(most + 1)), "tokens.keys");
+  EXPECT_TRUE(status(100).ok());
+}
+
 TEST(Session, NaNAndInfinityAreRefusedInEveryDtype) {
   Random random(Seed());
   House house;
