@@ -166,7 +166,9 @@ TEST(Session, AnAppendThatWouldFoldForMinutesIsRefused) {
   const auto status = [&](uint64_t count) {
     const std::string zeros(4 * count * sizeof(float), '\0');
     return session
-        ->AppendTokens({.count = count, .keys = zeros, .values = zeros}, {})
+        ->AppendTokens(
+            {.count = count, .keys = zeros, .values = zeros, .positions = {}},
+            {})
         .status();
   };
   EXPECT_EQ(FieldOf(status(most + 1)), "tokens.keys");
