@@ -144,10 +144,32 @@ void Print(const v1::AttendResponse& response, const Safetensors& file,
   }
   context.out() << path << ": " << absl::StrJoin(tensors, ", ") << "\n";
   for (const v1::LayerOutput& output : response.outputs()) {
+    const std::string shares = TierShares(output.tiers());
     context.out() << "layer " << output.layer() << ": "
-                  << TierShares(output.tiers()) << "\n";
+                  << (shares.empty() ? "nothing was visible" : shares) << "\n";
+  }
+  if (file.tensors.count("lse") == 0) {
+    context.out() << "no lse: a gate mixed a memory in; --tiers asks for the "
+                     "others alone\n";
   }
   context.out() << std::flush;
+}
+
+// A row for each token that came with it stands where its token stands, so that
+// a chunk attends to itself causally.
+absl::Status StandAtTokens(const Safetensors& in,
+                           const TokenRowsResult& appended,
+                           v1::AttendRequest& request) {
+  const auto count = static_cast<int64_t>(appended.tokens);
+  ASSIGN_OR_RETURN(std::vector<int64_t> positions,
+                   PositionsOf(in, "k_positions", count));
+  for (int64_t i = positions.size(); i < count; ++i) {
+    positions.push_back(appended.last.position_next() - count + i);
+  }
+  for (v1::LayerRead& read : *request.mutable_reads()) {
+    read.mutable_positions()->Assign(positions.begin(), positions.end());
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -173,12 +195,21 @@ absl::StatusOr<int> RunAttend(const AttendOptions& options, Context& context) {
   if (appends) {
     // Asked once before, so that a read that is refused appends nothing.
     RETURN_IF_ERROR(client->Attend(request).status());
-    RETURN_IF_ERROR(
+    ASSIGN_OR_RETURN(
+        const TokenRowsResult appended,
         AppendTokenRows(
             *client, request.session(), in,
             {.keys = "k", .values = "v", .positions = "k_positions"},
-            /*buffered=*/false)
-            .status());
+            /*buffered=*/false));
+    const std::vector<int64_t>& shape = in.tensors.at("q").shape;
+    const bool a_row_a_token =
+        shape[shape.size() - 2] == static_cast<int64_t>(appended.tokens);
+    if (a_row_a_token && in.tensors.count("positions") == 0) {
+      RETURN_IF_ERROR(StandAtTokens(in, appended, request));
+    }
+    if (!context.json()) {
+      context.err() << "appended " << appended.tokens << " tokens" << std::endl;
+    }
   }
   ASSIGN_OR_RETURN(const v1::AttendResponse response, client->Attend(request));
   if (response.outputs_size() != request.reads_size()) {

@@ -197,8 +197,10 @@ void AddAttend(CLI::App& app, CommandLine& line) {
   CLI::App* command = AddCommand(
       app, "attend", "Attention of queries in a file over a session", R"(
 Reads q, [query_heads, rows, key_dim] or with a leading dimension of layers,
-and maybe positions (I64 [rows]). When the file has k and v, [layers, kv_heads,
-tokens, dim], and maybe k_positions (I64 [tokens]), these are appended first.
+and maybe positions (I64 [rows]); without them rows stand behind the last token.
+When the file has k and v, [layers, kv_heads, tokens, dim], and maybe
+k_positions (I64 [tokens]), these are appended first, for good; as many rows as
+tokens then stand at their tokens.
 Writes output, lse (natural log), and the tiers' shares as metadata.
 
 Example:
@@ -236,10 +238,12 @@ Examples:
   mneme create notes
   mneme create run7 --profile-file llama.json
 where llama.json is e.g. {"layers": 32, "query_heads": 32, "kv_heads": 8,
-"key_dim": 128, "window": {"tokens": 4096}, "knn": {"top_k": 64}}
+"key_dim": 128, "position": {"family": "POSITION_FAMILY_ROPE", "theta": 500000},
+"window": {"tokens": 4096}, "knn": {"top_k": 64}}, or begins with "preset": a
+message that such a file gives replaces the preset's whole.
   mneme create run8 --profile infini --set layers=2 --set key_dim=64
   mneme create run9 --profile fot --set window.block_tokens=128 \
-      --set knn.top_k=64 --set knn.positions.policy=absolute
+      --set knn.top_k=64 --set head_scales=12.5
 
 --set takes the paths that `mneme profiles show NAME` prints; what it does not
 name stays as the profile has it, unless it has no meaning any more (a distance

@@ -212,6 +212,12 @@ absl::StatusOr<int> RunCommit(const std::string& session, uint32_t keep,
                   << " tokens; now " << response.window_tokens()
                   << " in the window, " << response.knn_tokens()
                   << " in the knn tier" << std::endl;
+    if (response.committed_tokens() > 0 && response.knn_tokens() == 0) {
+      context.err() << "no kNN tier holds what was committed: it is read by "
+                       "attention no more, but for sinks and what compressive "
+                       "memory has absorbed"
+                    << std::endl;
+    }
   }
   return kExitOk;
 }

@@ -131,6 +131,28 @@ TEST_F(AttendCommand, AppendsKeysAndValuesFirst) {
               ElementsAre(1, 2, 3, 8));
 }
 
+TEST_F(AttendCommand, RowsOfAppendedTokensStandAtThem) {
+  Safetensors in;
+  in.tensors["q"] = Queries({4, 3, 8});
+  in.tensors["k"] = Queries({1, 2, 3, 8});
+  in.tensors["v"] = Queries({1, 2, 3, 3});
+  const Ran ran = Attend(in);
+  ASSERT_EQ(ran.code, kExitOk) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("appended 3 tokens"));
+  const auto next = fake_.sessions.begin()->second.seq_next();
+  EXPECT_THAT(fake_.attend_request.reads(0).positions(),
+              ElementsAre(next - 3, next - 2, next - 1));
+  // What the file says goes first.
+  const std::vector<int64_t> numbers = {70, 80, 90};
+  in.tensors["positions"] = {
+      .dtype = "I64",
+      .shape = {3},
+      .data = {reinterpret_cast<const char*>(numbers.data()), 24}};
+  ASSERT_EQ(Attend(in).code, kExitOk);
+  EXPECT_THAT(fake_.attend_request.reads(0).positions(),
+              ElementsAre(70, 80, 90));
+}
+
 TEST_F(AttendCommand, WritesNoLseThatCannotBeMerged) {
   fake_.attend = [](const v1::AttendRequest& request) {
     v1::AttendResponse response = Echo(request);
@@ -139,7 +161,9 @@ TEST_F(AttendCommand, WritesNoLseThatCannotBeMerged) {
   };
   Safetensors in;
   in.tensors["q"] = Queries({4, 2, 8});
-  ASSERT_EQ(Attend(in).code, kExitOk);
+  const Ran ran = Attend(in);
+  ASSERT_EQ(ran.code, kExitOk);
+  EXPECT_THAT(ran.out, HasSubstr("no lse"));
   EXPECT_EQ(ReadSafetensors(dir_.Path("out"))->tensors.count("lse"), 0);
 }
 
