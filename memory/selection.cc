@@ -117,6 +117,7 @@ class Selector {
       if (units.empty()) continue;
       std::vector<float> scores(scorer_.bank_rows() * units.size());
       std::vector<int64_t> positions;
+      positions.reserve(lasts.size());
       for (const uint64_t last : lasts) positions.push_back(PositionOf(last));
       if (is_landmark()) {
         scorer_.ScoreTokens(lasts, kv_head_, scores.data());
@@ -256,6 +257,7 @@ class Selector {
     if (is_landmark() && !units.empty()) {
       // A unit's score may be the group's.
       std::vector<uint64_t> landmarks;
+      landmarks.reserve(units.size());
       for (const ScoredSeq& unit : units) {
         landmarks.push_back((unit.seq + 1) * knn_.chunk_tokens - 1);
       }

@@ -394,7 +394,7 @@ absl::Status MemoryService::ExistsWith(const SessionName& name,
       absl::StrCat(std::string(exists.message()), ", and ", detail.field,
                    " cannot be changed: got ", difference.given,
                    "; the session has ", difference.existing),
-      std::move(detail));
+      detail);
 }
 
 absl::Status MemoryService::AttendOver(const v1::AttendRequest& request,
