@@ -59,7 +59,8 @@ class LayerReader {
                     Has(query_, Tier::kKnn) &&
                     ((profile_.sink && Has(query_, Tier::kSink)) ||
                      (profile_.window && Has(query_, Tier::kWindow)));
-    items_.assign(size_t{2} * profile_.query_heads * read.rows, TopK(query.top_items));
+    items_.assign(size_t{2} * profile_.query_heads * read.rows,
+                  TopK(query.top_items));
     logits_.resize(bank_rows_ * kBlockTokens);
   }
 

@@ -34,8 +34,9 @@ memory::Profile ProfileOf(uint32_t top_k, bool rotated) {
   profile.key_dim = kDim;
   profile.value_dim = kDim;
   profile.dtype = attention::DType::kF16;
-  profile.knn = memory::KnnTier{.top_k = top_k,
-                                .positions = {.policy = memory::PositionPolicy::kAbsolute}};
+  profile.knn = memory::KnnTier{
+      .top_k = top_k,
+      .positions = {.policy = memory::PositionPolicy::kAbsolute}};
   if (rotated) profile.position.family = attention::PositionFamily::kRope;
   return profile;
 }
