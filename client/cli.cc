@@ -4,6 +4,7 @@
 #include <cstring>
 #include <functional>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -248,7 +249,8 @@ message that such a file gives replaces the preset's whole.
 --set takes the paths that `mneme profiles show NAME` prints; what it does not
 name stays as the profile has it, unless it has no meaning any more (a distance
 when the policy takes none). Lists have commas (0.5,-1); nothing behind the "="
-takes a setting away (knn.gate_logits=).)");
+takes a setting inside a tier away (knn.gate_logits=), "all", "no limit" and
+"none" among what is printed. A whole tier goes only by a file without it.)");
   auto options = std::make_shared<CreateOptions>();
   AddSession(command, options->session);
   command->add_option("--profile", options->profile,
@@ -333,9 +335,10 @@ Examples:
   command->add_option("--layer", options->layer, "Of this layer (default 0)");
   command->add_option("--from", options->from, "From this seq on (default 0)")
       ->type_name("SEQ")
-      ->check(CLI::NonNegativeNumber);  // Which would wrap around.
+      // As a signed number, so that neither -1 nor 1e20 wraps around.
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()));
   command->add_option("--limit", options->limit, "Tokens at most (default 100)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1'000'000));
   command->add_flag("--tensors", options->tensors,
                     "With keys and values, as many as one message takes; "
                     "needs -o json");

@@ -49,10 +49,11 @@ struct Rows {
 
 Rows MakeRows(std::vector<float> keys, std::vector<float> values) {
   constexpr auto kHalf = attention::DType::kF16;
-  Rows rows{.keys = Narrow(kHalf, keys),
-            .values = Narrow(kHalf, values),
-            .key_rows = std::move(keys),
-            .value_rows = std::move(values)};
+  Rows rows;
+  rows.keys = Narrow(kHalf, keys);
+  rows.values = Narrow(kHalf, values);
+  rows.key_rows = std::move(keys);
+  rows.value_rows = std::move(values);
   const auto widen = [](const std::string& bytes, std::vector<float>& out) {
     attention::ToFloat(kHalf, reinterpret_cast<const std::byte*>(bytes.data()),
                        out.size(), out.data());
