@@ -103,8 +103,7 @@ class LayerReader {
 
   // Of a row of a bank, in the softmax that the tier is part of.
   TopK& ItemsOf(Tier tier, uint32_t kv_head, size_t bank_row) {
-    const bool apart = knn_is_gated_ && tier == Tier::kKnn;
-    return items_[(apart ? profile_.query_heads * read_.rows : 0) +
+    return items_[(IsApart(tier) ? profile_.query_heads * read_.rows : 0) +
                   kv_head * bank_rows_ + bank_row];
   }
 
@@ -277,7 +276,7 @@ class LayerReader {
     const size_t dim = profile_.value_dim;
     const std::span<float> out =
         std::span(output.output).subspan(row * dim, dim);
-    std::vector<attention::Partial> joint;
+    joint_.clear();
     std::span<const float> gated;
     for (size_t t = 0; t < tiers_.size(); ++t) {
       const attention::Partial part{
@@ -286,10 +285,10 @@ class LayerReader {
         gated = part.out;
         knn_lse_[row] = part.lse;
       } else {
-        joint.push_back(part);
+        joint_.push_back(part);
       }
     }
-    lse_[row] = attention::Merge(joint, out);
+    lse_[row] = attention::Merge(joint_, out);
     for (size_t t = 0; t < tiers_.size(); ++t) {
       if (lse_[row] == -kInfinity || IsApart(tiers_[t].tier)) continue;
       shares_[row][static_cast<size_t>(tiers_[t].tier)] =
@@ -436,10 +435,11 @@ class LayerReader {
   std::vector<TierRead> tiers_;
   // [query_heads, rows] of the joint softmax, then of a gated kNN tier's.
   std::vector<TopK> items_;
-  std::vector<TierShares> shares_;  // [query_heads, rows].
-  std::vector<double> lse_;         // [query_heads, rows] of the joint softmax.
-  std::vector<double> knn_lse_;     // [query_heads, rows], when gated.
-  std::vector<float> logits_;       // [bank_rows, kBlockTokens].
+  std::vector<attention::Partial> joint_;  // Of the row at hand.
+  std::vector<TierShares> shares_;         // [query_heads, rows].
+  std::vector<double> lse_;      // [query_heads, rows] of the joint softmax.
+  std::vector<double> knn_lse_;  // [query_heads, rows], when gated.
+  std::vector<float> logits_;    // [bank_rows, kBlockTokens].
 };
 
 absl::Status CheckTier(const Profile& profile, Tier tier) {
