@@ -336,8 +336,7 @@ class LayerReader {
   absl::Status CheckNotBehindState() const {
     if (view_.fold->absorbed_seq == 0) return absl::OkStatus();
     const uint64_t last = view_.fold->absorbed_seq - 1;
-    const int64_t absorbed_to =
-        (*view_.rows)[last / kBlockTokens]->positions()[last % kBlockTokens];
+    const int64_t absorbed_to = PositionAt(*view_.rows, last);
     for (const int64_t position : positions_) {
       if (position < absorbed_to) {
         return base::InvalidField(
@@ -402,15 +401,13 @@ class LayerReader {
         const double lse = apart ? knn_lse_[row] : lse_[row];
         const double weight = WeightOf(row, apart);
         for (const ScoredSeq& item : items_[apart * rows + row].Sorted()) {
-          const RowBlock& block = *(*view_.rows)[item.seq / kBlockTokens];
-          items.push_back(
-              {.head = HeadOf(row),
-               .row = static_cast<uint32_t>(row % read_.rows),
-               .seq = item.seq,
-               .position = block.positions()[item.seq % kBlockTokens],
-               .logit = item.logit,
-               .share = weight * std::exp(item.logit - lse),
-               .tier = *TierOf(ranges_, item.seq)});
+          items.push_back({.head = HeadOf(row),
+                           .row = static_cast<uint32_t>(row % read_.rows),
+                           .seq = item.seq,
+                           .position = PositionAt(*view_.rows, item.seq),
+                           .logit = item.logit,
+                           .share = weight * std::exp(item.logit - lse),
+                           .tier = *TierOf(ranges_, item.seq)});
         }
       }
       // Each softmax has its items in order; two of them are merged.

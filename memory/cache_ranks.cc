@@ -26,8 +26,7 @@ int64_t CacheRanks::OfPosition(int64_t position) const {
   uint64_t high = ranges_.window.end;
   while (low < high) {
     const uint64_t middle = low + (high - low) / 2;
-    if (rows_[middle / kBlockTokens]->positions()[middle % kBlockTokens] <
-        position) {
+    if (PositionAt(rows_, middle) < position) {
       low = middle + 1;
     } else {
       high = middle;

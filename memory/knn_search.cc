@@ -92,8 +92,7 @@ class Searcher {
     seqs_.clear();
     for (const uint32_t member : members) {
       const uint64_t seq = seq_begin + member;
-      const int64_t position =
-          (*view_.rows)[seq / kBlockTokens]->positions()[seq % kBlockTokens];
+      const int64_t position = PositionAt(*view_.rows, seq);
       if (position > scorer_.PositionOf(row) ||
           view_.forgotten->Contains(seq)) {
         continue;

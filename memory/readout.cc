@@ -72,8 +72,7 @@ absl::StatusOr<TokensResult> ReadTokensOver(const LogView& view,
         }
         result.seqs.push_back(seq);
         result.tiers.push_back(TierOf(ranges, seq));
-        result.positions.push_back(
-            (*view.rows)[seq / kBlockTokens]->positions()[seq % kBlockTokens]);
+        result.positions.push_back(PositionAt(*view.rows, seq));
       }
     });
   };

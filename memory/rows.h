@@ -48,6 +48,11 @@ class RowBlock {
 
 using RowBlocks = base::StableList<std::shared_ptr<RowBlock>>;
 
+// Of a token. REQUIRES: its row is filled.
+inline int64_t PositionAt(const RowBlocks& blocks, uint64_t seq) {
+  return blocks[seq / kBlockTokens]->positions()[seq % kBlockTokens];
+}
+
 // The part of one block that a range covers.
 struct BlockSlice {
   const RowBlock* block;

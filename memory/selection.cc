@@ -118,7 +118,8 @@ class Selector {
       std::vector<float> scores(scorer_.bank_rows() * units.size());
       std::vector<int64_t> positions;
       positions.reserve(lasts.size());
-      for (const uint64_t last : lasts) positions.push_back(PositionOf(last));
+      for (const uint64_t last : lasts)
+        positions.push_back(PositionAt(*view_.rows, last));
       if (is_landmark()) {
         scorer_.ScoreTokens(lasts, kv_head_, scores.data());
       } else {
@@ -134,10 +135,6 @@ class Selector {
       visit(std::span<const uint64_t>(units), scores.data());
     }
     return true;
-  }
-
-  int64_t PositionOf(uint64_t seq) const {
-    return (*view_.rows)[seq / kBlockTokens]->positions()[seq % kBlockTokens];
   }
 
   // The live tokens of a chunk that the tier holds.

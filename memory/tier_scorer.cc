@@ -110,8 +110,7 @@ int64_t TierScorer::LocalOrigin() const {
   view_.forgotten->ForEachGap(window, [&](SeqRange live) {
     if (found || live.empty()) return;
     found = true;
-    origin = (*view_.rows)[live.begin / kBlockTokens]
-                 ->positions()[live.begin % kBlockTokens];
+    origin = PositionAt(*view_.rows, live.begin);
   });
   return origin;
 }
@@ -286,8 +285,7 @@ void TierScorer::ScoreScattered(std::span<const uint64_t> seqs,
   std::vector<int64_t> positions(seqs.size());
   std::vector<int64_t> ranks;
   for (size_t i = 0; i < seqs.size(); ++i) {
-    positions[i] = (*view_.rows)[seqs[i] / kBlockTokens]
-                       ->positions()[seqs[i] % kBlockTokens];
+    positions[i] = PositionAt(*view_.rows, seqs[i]);
     if (rule_.policy == PositionPolicy::kCacheRank) {
       ranks.push_back(ranks_.OfSeq(seqs[i]));
     }

@@ -18,34 +18,43 @@ using testing::Seed;
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
+// Keys dealt at random to parts; some parts stay without.
+struct Dealt {
+  Dealt(size_t count, size_t dim, size_t parts, double scale, Random& random)
+      : logits(random.Normals(count, scale)),
+        values(random.Normals(count * dim)),
+        outs(parts * dim),
+        lses(parts) {
+    SoftmaxAccumulator accumulator(parts, dim);
+    for (size_t k = 0; k < count; ++k) {
+      accumulator.AddRow(random.Int(0, parts - 1), &logits[k], &values[k * dim],
+                         1);
+    }
+    accumulator.Finish(outs.data(), lses.data());
+  }
+
+  std::vector<float> logits;
+  std::vector<float> values;
+  std::vector<float> outs;   // [parts, dim]
+  std::vector<double> lses;  // [parts]
+};
+
 TEST(Merge, OfAnySplitEqualsTheWhole) {
   Random random(Seed());
   for (int round = 0; round < 500; ++round) {
     const size_t count = random.Int(0, 64);
     const size_t dim = random.Int(1, 40);
     const size_t parts = random.Int(1, 6);
-    const std::vector<float> logits =
-        random.Normals(count, random.Uniform(0, 20));
-    const std::vector<float> values = random.Normals(count * dim);
-
-    // Each key to any part; some parts stay without.
-    SoftmaxAccumulator accumulator(parts, dim);
-    for (size_t k = 0; k < count; ++k) {
-      accumulator.AddRow(random.Int(0, parts - 1), &logits[k], &values[k * dim],
-                         1);
-    }
-    std::vector<float> outs(parts * dim);
-    std::vector<float> lses(parts);
-    accumulator.Finish(outs.data(), lses.data());
+    const Dealt dealt(count, dim, parts, random.Uniform(0, 20), random);
     std::vector<Partial> partials;
     for (size_t p = 0; p < parts; ++p) {
-      partials.push_back({{&outs[p * dim], dim}, lses[p]});
+      partials.push_back({{&dealt.outs[p * dim], dim}, dealt.lses[p]});
     }
     std::vector<float> merged(dim, 99.0f);
     const double lse = Merge(partials, merged);
 
     const reference::Attended whole =
-        reference::Attend(logits.data(), values.data(), count, dim);
+        reference::Attend(dealt.logits.data(), dealt.values.data(), count, dim);
     if (count == 0) {
       ASSERT_EQ(lse, kNothing);
       ASSERT_EQ(merged, std::vector<float>(dim));
@@ -69,17 +78,7 @@ TEST(Merge, OneByOneInAnyOrderEqualsTheWhole) {
     const size_t count = random.Int(1, 200);
     const size_t dim = random.Int(1, 40);
     const size_t parts = random.Int(1, 12);
-    const std::vector<float> logits =
-        random.Normals(count, random.Uniform(0, 4));
-    const std::vector<float> values = random.Normals(count * dim);
-    SoftmaxAccumulator accumulator(parts, dim);
-    for (size_t k = 0; k < count; ++k) {
-      accumulator.AddRow(random.Int(0, parts - 1), &logits[k], &values[k * dim],
-                         1);
-    }
-    std::vector<float> outs(parts * dim);
-    std::vector<double> lses(parts);
-    accumulator.Finish(outs.data(), lses.data());
+    const Dealt dealt(count, dim, parts, random.Uniform(0, 4), random);
     struct Owned {
       std::vector<float> out;
       double lse;
@@ -87,7 +86,8 @@ TEST(Merge, OneByOneInAnyOrderEqualsTheWhole) {
     std::vector<Owned> left;
     for (size_t p = 0; p < parts; ++p) {
       left.push_back(
-          {{outs.begin() + p * dim, outs.begin() + (p + 1) * dim}, lses[p]});
+          {{dealt.outs.begin() + p * dim, dealt.outs.begin() + (p + 1) * dim},
+           dealt.lses[p]});
     }
     while (left.size() > 1) {
       std::swap(left[random.Int(0, left.size() - 1)], left.back());
@@ -100,7 +100,7 @@ TEST(Merge, OneByOneInAnyOrderEqualsTheWhole) {
       b.out = std::move(merged);
     }
     const reference::Attended whole =
-        reference::Attend(logits.data(), values.data(), count, dim);
+        reference::Attend(dealt.logits.data(), dealt.values.data(), count, dim);
     ASSERT_NEAR(left[0].lse, whole.lse, 1e-5);
     for (size_t i = 0; i < dim; ++i) {
       ASSERT_NEAR(left[0].out[i], whole.out[i], 1e-5 * whole.magnitude[i]);
