@@ -45,6 +45,14 @@ class CondVar {
     condition_.wait(lock);
     lock.release();
   }
+  // The same, for at most `patience`.
+  template <typename Duration>
+  void WaitFor(Mutex* mutex, Duration patience)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    std::unique_lock<std::mutex> lock(mutex->mutex_, std::adopt_lock);
+    condition_.wait_for(lock, patience);
+    lock.release();
+  }
   void NotifyOne() { condition_.notify_one(); }
   void NotifyAll() { condition_.notify_all(); }
 

@@ -15,6 +15,7 @@
 #include "client/append_command.h"
 #include "client/attend_command.h"
 #include "client/context.h"
+#include "client/lifecycle_command.h"
 #include "client/output.h"
 #include "client/profile_command.h"
 #include "client/recall_command.h"
@@ -96,6 +97,14 @@ void AddSession(CLI::App* command, std::string& session) {
   command->add_option("session", session, "Session, e.g. s1 or team/s1")
       ->type_name("")
       ->required();
+}
+
+void AddTtl(CLI::App* command, std::optional<std::string>& ttl) {
+  command
+      ->add_option("--ttl", ttl,
+                   "Delete it this long after its last change, such as 30d "
+                   "(default: never)")
+      ->type_name("TIME");
 }
 
 void AddQuery(CLI::App* command, std::vector<std::string>& query) {
@@ -265,6 +274,7 @@ takes a setting inside a tier away (knn.gate_logits=), "all", "no limit" and
                    "A setting over the profile's; may be repeated")
       ->type_name("PATH=VALUE")
       ->allow_extra_args(false);
+  AddTtl(command, options->ttl);
   command->callback([=, &line] {
     line.run = [options](Context& context) {
       return RunCreate(*options, context);
@@ -366,34 +376,121 @@ void AddCommit(CLI::App& app, CommandLine& line) {
 
 void AddForget(CLI::App& app, CommandLine& line) {
   CLI::App* command =
-      AddCommand(app, "forget", "Remove an entry or a source for good", R"(
+      AddCommand(app, "forget", "Remove entries or tokens for good", R"(
+They are hidden at once; their bytes leave the disk in the background, and the
+operation that is named says when. In a session of text, whole entries go.
+
 Examples:
   mneme forget chat --entry 17
-  mneme forget papers --source paper.pdf --dry-run)");
+  mneme forget papers --source paper.pdf --dry-run
+  mneme forget chat --since 2026-03-01 --until 2026-04-01
+  mneme forget chat --role user --meta topic=health --wait
+  mneme forget run7 --seqs 4096:8192)");
   auto options = std::make_shared<ForgetOptions>();
   AddSession(command, options->session);
   command->add_option("--entry", options->entry, "This entry");
+  command->add_option("--seqs", options->seqs, "Tokens by their seq")
+      ->type_name("BEGIN:END");
+  command
+      ->add_option("--since", options->since, "Entries of this time or later")
+      ->type_name("TIME");
+  command->add_option("--until", options->until, "Entries of before this time")
+      ->type_name("TIME");
   command->add_option("--source", options->source,
                       "Every entry of this source");
+  command->add_option("--role", options->role, "What this role said");
+  auto pairs = AddPairs(command, "Entries with this fact; may be repeated");
   command->add_flag("--dry-run", options->dry_run,
                     "Count what would go, and let it stay");
+  command->add_flag("--wait", options->wait, "Until every trace is gone");
   command->callback([=, &line] {
+    options->metadata = MapOf(*pairs);
     line.run = [options](Context& context) {
       return RunForget(*options, context);
     };
   });
 }
 
-void AddDelete(CLI::App& app, CommandLine& line) {
-  CLI::App* command =
-      AddCommand(app, "delete", "Delete a session and all it remembers");
+void AddFork(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(
+      app, "fork", "Make a session that remembers what another does", R"(
+The two share the disk, and are independent from then on.
+
+Examples:
+  mneme fork chat what-if
+  mneme fork run7 run7-b --at 4096 --ttl 7d)");
+  auto options = std::make_shared<ForkOptions>();
+  AddSession(command, options->session);
+  command->add_option("fork", options->fork, "The new session")
+      ->type_name("")
+      ->required();
+  command
+      ->add_option("--at", options->at_seq,
+                   "Remember only what is below this seq")
+      ->type_name("SEQ");
+  AddTtl(command, options->ttl);
+  command->callback([=, &line] {
+    line.run = [options](Context& context) {
+      return RunFork(*options, context);
+    };
+  });
+}
+
+void AddTtlCommand(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(
+      app, "ttl", "Delete a session some time after its last change", R"(
+Examples:
+  mneme ttl chat 30d
+  mneme ttl chat never)");
   auto session = std::make_shared<std::string>();
-  auto yes = std::make_shared<bool>(false);
+  auto ttl = std::make_shared<std::string>();
   AddSession(command, *session);
-  command->add_flag("--yes", *yes, "Really");
+  command->add_option("ttl", *ttl, "90s, 15m, 12h, 30d, 52w or never")
+      ->type_name("")
+      ->required();
   command->callback([=, &line] {
     line.run = [=](Context& context) {
-      return RunDelete(*session, *yes, context);
+      return RunTtl(*session, *ttl, context);
+    };
+  });
+}
+
+void AddDelete(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      AddCommand(app, "delete", "Delete sessions and all they remember", R"(
+Examples:
+  mneme delete chat --yes
+  mneme delete --namespace team --yes --wait)");
+  auto options = std::make_shared<DeleteOptions>();
+  command
+      ->add_option("session", options->session, "Session, e.g. s1 or team/s1")
+      ->type_name("");
+  command
+      ->add_option("--namespace", options->name_space,
+                   "Every session of this namespace")
+      ->type_name("NAME");
+  command->add_flag("--yes", options->yes, "Really");
+  command->add_flag("--wait", options->wait,
+                    "Until their bytes have left the disk");
+  command->callback([=, &line] {
+    line.run = [options](Context& context) {
+      return RunDelete(*options, context);
+    };
+  });
+}
+
+void AddOperation(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(
+      app, "operation", "Say whether forgotten bytes have left the disk");
+  auto name = std::make_shared<std::string>();
+  auto wait = std::make_shared<bool>(false);
+  command->add_option("name", *name, "As forget and delete print it")
+      ->type_name("")
+      ->required();
+  command->add_flag("--wait", *wait, "Until it is done");
+  command->callback([=, &line] {
+    line.run = [=](Context& context) {
+      return RunOperation(*name, *wait, context);
     };
   });
 }
@@ -461,7 +558,10 @@ void AddCommands(CLI::App& app, CommandLine& line) {
   AddProfiles(app, line);
   AddCommit(app, line);
   AddForget(app, line);
+  AddFork(app, line);
+  AddTtlCommand(app, line);
   AddDelete(app, line);
+  AddOperation(app, line);
   AddVerify(app, line);
 }
 

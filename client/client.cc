@@ -161,12 +161,41 @@ absl::StatusOr<v1::ListSessionsResponse> Client::ListSessions(
               request);
 }
 
-absl::Status Client::DeleteSession(const std::string& name) {
+absl::StatusOr<v1::Session> Client::ForkSession(
+    const v1::ForkSessionRequest& request) {
+  return SessionOf(Call(*stub_, options_, false,
+                        &v1::MemoryService::Stub::ForkSession, request));
+}
+
+absl::StatusOr<v1::Session> Client::UpdateSession(
+    const v1::UpdateSessionRequest& request) {
+  return SessionOf(Call(*stub_, options_, true,
+                        &v1::MemoryService::Stub::UpdateSession, request));
+}
+
+absl::StatusOr<v1::DeleteSessionResponse> Client::DeleteSession(
+    const std::string& name) {
   v1::DeleteSessionRequest request;
   request.set_session(name);
   return Call(*stub_, options_, false, &v1::MemoryService::Stub::DeleteSession,
-              request)
-      .status();
+              request);
+}
+
+absl::StatusOr<v1::DeleteNamespaceResponse> Client::DeleteNamespace(
+    const std::string& parent) {
+  v1::DeleteNamespaceRequest request;
+  request.set_parent(parent);
+  return Call(*stub_, options_, true, &v1::MemoryService::Stub::DeleteNamespace,
+              request);
+}
+
+absl::StatusOr<v1::Operation> Client::GetOperation(const std::string& name) {
+  v1::GetOperationRequest request;
+  request.set_name(name);
+  ASSIGN_OR_RETURN(v1::GetOperationResponse response,
+                   Call(*stub_, options_, true,
+                        &v1::MemoryService::Stub::GetOperation, request));
+  return std::move(*response.mutable_operation());
 }
 
 // Not repeated: between two tries others may append, and would be committed.

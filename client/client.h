@@ -56,7 +56,15 @@ class Client {
   absl::StatusOr<v1::Session> GetSession(const std::string& name);
   absl::StatusOr<v1::ListSessionsResponse> ListSessions(
       const v1::ListSessionsRequest& request);
-  absl::Status DeleteSession(const std::string& name);
+  absl::StatusOr<v1::Session> ForkSession(
+      const v1::ForkSessionRequest& request);
+  absl::StatusOr<v1::Session> UpdateSession(
+      const v1::UpdateSessionRequest& request);
+  absl::StatusOr<v1::DeleteSessionResponse> DeleteSession(
+      const std::string& name);
+  absl::StatusOr<v1::DeleteNamespaceResponse> DeleteNamespace(
+      const std::string& parent);
+  absl::StatusOr<v1::Operation> GetOperation(const std::string& name);
   absl::StatusOr<v1::CommitWindowResponse> CommitWindow(
       const v1::CommitWindowRequest& request);
   absl::StatusOr<v1::ReadTokensResponse> ReadTokens(

@@ -8,6 +8,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/utf8.h"
+#include "client/duration.h"
 #include "client/render_profile.h"
 #include "client/timestamp.h"
 #include "client/units.h"
@@ -192,6 +193,10 @@ void RenderSession(const v1::Session& session, std::ostream& out) {
   }
   if (session.has_update_time()) {
     Row(out, "updated", FormatTimestamp(session.update_time()));
+  }
+  if (session.has_ttl()) {
+    Row(out, "deleted",
+        FormatDuration(session.ttl()) + " after its last change");
   }
   Row(out, "profile", Printable(session.profile().name()));
   RenderProfile(session.profile(), "  ", out);

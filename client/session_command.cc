@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "client/client.h"
+#include "client/duration.h"
 #include "client/input_file.h"
 #include "client/output.h"
 #include "client/profile_command.h"
@@ -97,6 +98,10 @@ absl::StatusOr<int> RunCreate(const CreateOptions& options, Context& context) {
   }
   v1::CreateSessionRequest request;
   request.set_session(SessionName(options.session));
+  if (options.ttl) {
+    ASSIGN_OR_RETURN(*request.mutable_ttl(),
+                     ParseDuration(*options.ttl, "--ttl"));
+  }
   if (has_file || !options.settings.empty()) {
     *request.mutable_profile() = profile;
   } else {
@@ -150,49 +155,6 @@ absl::StatusOr<int> RunStats(const std::string& session, Context& context) {
     context.out() << ToJson(stats) << std::endl;
   } else {
     RenderStats(stats, context.out());
-  }
-  return kExitOk;
-}
-
-absl::StatusOr<int> RunForget(const ForgetOptions& options, Context& context) {
-  if (options.entry.has_value() == options.source.has_value()) {
-    return base::InvalidField("forget", options.entry ? "both" : "neither",
-                              "one of --entry N and --source S");
-  }
-  v1::ForgetRequest request;
-  request.set_session(SessionName(options.session));
-  if (options.entry) request.set_entry(*options.entry);
-  if (options.source) request.set_source(*options.source);
-  request.set_dry_run(options.dry_run);
-  ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
-  ASSIGN_OR_RETURN(const v1::ForgetResponse response, client->Forget(request));
-  if (context.json()) {
-    context.out() << ToJson(response) << std::endl;
-  } else {
-    context.out() << (options.dry_run ? "would forget " : "forgot ")
-                  << response.entries() << " entries, " << response.tokens()
-                  << " tokens" << std::endl;
-  }
-  return kExitOk;
-}
-
-absl::StatusOr<int> RunDelete(const std::string& session, bool yes,
-                              Context& context) {
-  const std::string name = SessionName(session);
-  ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
-  if (!yes) {
-    ASSIGN_OR_RETURN(const v1::Session doomed, client->GetSession(name));
-    return base::InvalidField(
-        "--yes", "nothing",
-        absl::StrCat("--yes, to delete ", ShortName(name), " with its ",
-                     doomed.entries(), " entries and ", doomed.tokens(),
-                     " tokens for good"));
-  }
-  RETURN_IF_ERROR(client->DeleteSession(name));
-  if (context.json()) {
-    context.out() << ToJson(v1::DeleteSessionResponse()) << std::endl;
-  } else {
-    context.out() << "deleted " << ShortName(name) << std::endl;
   }
   return kExitOk;
 }

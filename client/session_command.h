@@ -18,13 +18,7 @@ struct CreateOptions {
   std::string profile;                // Name of a profile the server knows.
   std::string profile_file;           // A v1.Profile in protobuf JSON.
   std::vector<std::string> settings;  // "window.tokens=128", over the profile.
-};
-
-struct ForgetOptions {
-  std::string session;
-  std::optional<uint64_t> entry;
-  std::optional<std::string> source;
-  bool dry_run = false;
+  std::optional<std::string> ttl;     // "30d".
 };
 
 struct VerifyOptions {
@@ -39,12 +33,6 @@ absl::StatusOr<int> RunSessions(const std::string& name_space,
 absl::StatusOr<int> RunShow(const std::string& session, Context& context);
 // Of one session and the server, or ("") of the server alone.
 absl::StatusOr<int> RunStats(const std::string& session, Context& context);
-// With dry_run: checks the session and says what would be asked; the wire has
-// no way to count what would go.
-absl::StatusOr<int> RunForget(const ForgetOptions& options, Context& context);
-// Refuses unless `yes`, with what would be lost.
-absl::StatusOr<int> RunDelete(const std::string& session, bool yes,
-                              Context& context);
 // Commits all but the last `keep` tokens of the window.
 absl::StatusOr<int> RunCommit(const std::string& session, uint32_t keep,
                               Context& context);

@@ -80,6 +80,7 @@ class LayerReader {
     output.layer = read_.layer;
     RETURN_IF_ERROR(MergeTiers(output));
     if (Has(query_, Tier::kCompressive) && profile_.compressive) {
+      if (view_.rebuilding()) return StateRebuilding();
       RETURN_IF_ERROR(MixCompressive(output));
     }
     AverageShares(output);

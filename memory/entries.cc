@@ -37,14 +37,9 @@ void PutEntry(uint64_t uid, const Entry& entry, const EntryTerms& terms,
             EncodeEntryTerms(terms), batch);
 }
 
-void PutForgotten(uint64_t uid, const Entry& entry, WriteBatch& batch) {
-  base::ByteWriter payload;
-  payload.Number(entry.seq_first);
-  payload.Number(entry.seq_first + entry.seq_count);
-  PutRecord(RecordKind::kForgotten, ForgottenKey(uid, entry.seq_first),
-            payload.Take(), batch);
-  batch.Delete(EntryKey(uid, entry.number));
-  batch.Delete(LexicalKey(uid, entry.number));
+void DeleteEntry(uint64_t uid, uint64_t number, WriteBatch& batch) {
+  batch.Delete(EntryKey(uid, number));
+  batch.Delete(LexicalKey(uid, number));
 }
 
 absl::StatusOr<EntryTerms> ReadTerms(const Store& store, uint64_t uid,
@@ -60,42 +55,36 @@ absl::StatusOr<EntryTerms> ReadTerms(const Store& store, uint64_t uid,
   return terms;
 }
 
-absl::Status LoadEntries(const Store& store, uint64_t uid, uint64_t seq_next,
+absl::Status LoadEntries(const Store& store, const Branch& branch,
+                         uint64_t seq_next, const SeqSet& forgotten,
                          TextIndex& index) {
   absl::Status sound;
   uint64_t at = 0;  // Entries follow each other in the log.
-  RETURN_IF_ERROR(ScanRecords(
-      store, uid, RecordKind::kEntry,
-      [&](std::string_view key, std::string_view payload) {
-        Entry entry;
-        if (!DecodeEntry(payload, entry) ||
-            key != EntryKey(uid, entry.number) || entry.seq_first < at ||
-            entry.seq_first > seq_next ||
-            entry.seq_count > seq_next - entry.seq_first) {
-          return false;
-        }
-        at = entry.seq_first + entry.seq_count;
-        const absl::StatusOr<EntryTerms> terms = ReadTerms(store, uid, entry);
-        sound.Update(terms.status());
-        if (terms.ok()) index.Add(std::move(entry), *terms);
-        return true;
-      }));
+  for (const Branch::Part& part : branch.Parts(seq_next)) {
+    const std::string end = part.own
+                                ? AllOf(part.uid, RecordKind::kEntry).second
+                                : EntryKey(part.uid, part.entry_end);
+    RETURN_IF_ERROR(ScanRecords(
+        store, {EntryKey(part.uid, part.entry_begin), end}, RecordKind::kEntry,
+        [&](std::string_view key, std::string_view payload) {
+          Entry entry;
+          if (!DecodeEntry(payload, entry) ||
+              key != EntryKey(part.uid, entry.number) || entry.seq_first < at ||
+              entry.seq_first > seq_next ||
+              entry.seq_count > seq_next - entry.seq_first) {
+            return false;
+          }
+          at = entry.seq_first + entry.seq_count;
+          // Another session still remembers it.
+          if (forgotten.Contains(entry.seq_first)) return true;
+          const absl::StatusOr<EntryTerms> terms =
+              ReadTerms(store, part.uid, entry);
+          sound.Update(terms.status());
+          if (terms.ok()) index.Add(std::move(entry), *terms);
+          return true;
+        }));
+  }
   return sound;
-}
-
-absl::Status LoadForgotten(const Store& store, uint64_t uid,
-                           SeqSet& forgotten) {
-  return ScanRecords(store, uid, RecordKind::kForgotten,
-                     [&](std::string_view key, std::string_view payload) {
-                       base::ByteReader in(payload);
-                       const auto begin = in.Number<uint64_t>();
-                       const auto end = in.Number<uint64_t>();
-                       if (!in.done() || key != ForgottenKey(uid, begin)) {
-                         return false;
-                       }
-                       forgotten.Add({begin, end});
-                       return true;
-                     });
 }
 
 }  // namespace mneme::memory

@@ -1,4 +1,4 @@
-// memory/entries.h: entries, their terms and what was forgotten, as records.
+// memory/entries.h: entries and their terms, as records.
 
 #ifndef MNEME_MEMORY_ENTRIES_H_
 #define MNEME_MEMORY_ENTRIES_H_
@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "memory/branch.h"
 #include "memory/seq_set.h"
 #include "memory/store.h"
 #include "memory/text_index.h"
@@ -16,15 +17,15 @@ namespace mneme::memory {
 void PutEntry(uint64_t uid, const Entry& entry, const EntryTerms& terms,
               WriteBatch& batch);
 
-// Deletes the entry's records and marks its tokens as forgotten.
-void PutForgotten(uint64_t uid, const Entry& entry, WriteBatch& batch);
+void DeleteEntry(uint64_t uid, uint64_t number, WriteBatch& batch);
 
 // Errors of all: DATA_LOSS for a record that is not sound; the store's.
 absl::StatusOr<EntryTerms> ReadTerms(const Store& store, uint64_t uid,
                                      const Entry& entry);
-absl::Status LoadEntries(const Store& store, uint64_t uid, uint64_t seq_next,
+// Those that are not forgotten.
+absl::Status LoadEntries(const Store& store, const Branch& branch,
+                         uint64_t seq_next, const SeqSet& forgotten,
                          TextIndex& index);
-absl::Status LoadForgotten(const Store& store, uint64_t uid, SeqSet& forgotten);
 
 }  // namespace mneme::memory
 

@@ -28,6 +28,21 @@ bool ReadInto(base::ByteReader& in, std::vector<float>& numbers) {
   return true;
 }
 
+// False when there is none, or one that is not sound.
+bool ReadCheckpoint(const Store& store, uint64_t uid, const Profile& profile,
+                    Fold& fold) {
+  for (uint32_t layer = 0; layer < profile.layers; ++layer) {
+    const std::string key = CheckpointKey(uid, layer);
+    const absl::StatusOr<std::string> record = store.Read(key);
+    if (!record.ok()) return false;
+    const auto payload = OpenRecord(RecordKind::kCheckpoint, key, *record);
+    if (!payload.ok() || !DecodeFoldLayer(profile, *payload, layer, fold)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 std::shared_ptr<const attention::PerformerFeatures> Fold::FeaturesOf(
@@ -81,6 +96,7 @@ void Fold::AbsorbUpTo(const Profile& profile, const RowBlocks& rows,
       });
       return true;
     });
+    forgotten_tokens += forgotten.CountIn(range);
     absorbed_seq = range.end;
   }
 }
@@ -119,9 +135,9 @@ void Fold::Read(size_t bank, const float* query, float* out) const {
   }
 }
 
-uint64_t Fold::Version(uint64_t uid, const SeqSet& forgotten) const {
+uint64_t Fold::Version(uint64_t identity, const SeqSet& forgotten) const {
   base::ByteWriter absorbed;
-  absorbed.Number(uid);
+  absorbed.Number(identity);
   absorbed.Number(absorbed_seq);
   forgotten.ForEachGap({0, absorbed_seq}, [&](SeqRange live) {
     absorbed.Number(live.begin);
@@ -135,6 +151,7 @@ std::string EncodeFoldLayer(const Profile& profile, const Fold& fold,
                             uint32_t layer) {
   base::ByteWriter out;
   out.Number(fold.absorbed_seq);
+  out.Number(fold.forgotten_tokens);
   for (uint32_t head = 0; head < profile.kv_heads; ++head) {
     const size_t bank = size_t{layer} * profile.kv_heads + head;
     out.Number(fold.token_count(bank));
@@ -156,9 +173,14 @@ bool DecodeFoldLayer(const Profile& profile, std::string_view payload,
                      uint32_t layer, Fold& fold) {
   base::ByteReader in(payload);
   const auto absorbed_seq = in.Number<uint64_t>();
+  const auto forgotten_tokens = in.Number<uint64_t>();
   // Every layer of a checkpoint was written at the same seq.
-  if (layer > 0 && absorbed_seq != fold.absorbed_seq) return false;
+  if (layer > 0 && (absorbed_seq != fold.absorbed_seq ||
+                    forgotten_tokens != fold.forgotten_tokens)) {
+    return false;
+  }
   fold.absorbed_seq = absorbed_seq;
+  fold.forgotten_tokens = forgotten_tokens;
   bool sound = true;
   for (uint32_t head = 0; sound && head < profile.kv_heads; ++head) {
     const size_t bank = size_t{layer} * profile.kv_heads + head;
@@ -187,20 +209,33 @@ void PutCheckpoint(uint64_t uid, const Profile& profile, const Fold& fold,
   }
 }
 
-Fold LoadCheckpoint(const Store& store, uint64_t uid, const Profile& profile,
-                    uint64_t seq_end) {
-  Fold fold(profile);
+void DeleteCheckpoint(uint64_t uid, const Profile& profile, WriteBatch& batch) {
   for (uint32_t layer = 0; layer < profile.layers; ++layer) {
-    const std::string key = CheckpointKey(uid, layer);
-    const absl::StatusOr<std::string> record = store.Read(key);
-    if (!record.ok()) return Fold(profile, fold.features);
-    const auto payload = OpenRecord(RecordKind::kCheckpoint, key, *record);
-    if (!payload.ok() || !DecodeFoldLayer(profile, *payload, layer, fold) ||
-        fold.absorbed_seq > seq_end) {
-      return Fold(profile, fold.features);
+    batch.Delete(CheckpointKey(uid, layer));
+  }
+}
+
+Fold LoadCheckpoint(const Store& store, const Branch& branch,
+                    const Profile& profile, uint64_t seq_end,
+                    const SeqSet& forgotten) {
+  Fold fold(profile);
+  for (const uint64_t uid : branch.Uids()) {
+    if (ReadCheckpoint(store, uid, profile, fold) &&
+        fold.absorbed_seq <= seq_end &&
+        fold.forgotten_tokens == forgotten.CountIn({0, fold.absorbed_seq})) {
+      return fold;
     }
+    fold = Fold(profile, fold.features);
   }
   return fold;
+}
+
+uint64_t AbsorbSteps(const Profile& profile) {
+  if (!profile.compressive) return 0;
+  const uint64_t columns =
+      profile.value_dim +
+      (profile.compressive->performer ? profile.key_dim : 1);
+  return profile.bank_count() * profile.feature_count() * columns;
 }
 
 }  // namespace mneme::memory

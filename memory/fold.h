@@ -11,6 +11,7 @@
 
 #include "attention/compressive.h"
 #include "attention/performer.h"
+#include "memory/branch.h"
 #include "memory/profile.h"
 #include "memory/rows.h"
 #include "memory/seq_set.h"
@@ -25,6 +26,9 @@ inline constexpr uint64_t kCheckpointTokens = 8192;
 // The state of every bank after absorbing the log below `absorbed_seq`.
 struct Fold {
   uint64_t absorbed_seq = 0;
+  // Tokens below it that were left out: what is forgotten only grows, so equal
+  // counts mean that the same ones were.
+  uint64_t forgotten_tokens = 0;
   // Numbered as Profile says; one of the two, by the profile's features.
   std::vector<attention::CompressiveState> banks;
   std::vector<attention::PerformerState> performer_banks;
@@ -50,9 +54,9 @@ struct Fold {
   // an empty one. Shapes: query [key_dim]; out [value_dim].
   void Read(size_t bank, const float* query, float* out) const;
 
-  // A function of the session and of what it absorbed, never 0: the same for
-  // every layer.
-  uint64_t Version(uint64_t uid, const SeqSet& forgotten) const;
+  // A function of the session's identity and of what it absorbed, never 0: the
+  // same for every layer.
+  uint64_t Version(uint64_t identity, const SeqSet& forgotten) const;
 
  private:
   // Null with elu + 1.
@@ -77,10 +81,18 @@ bool DecodeFoldLayer(const Profile& profile, std::string_view payload,
 void PutCheckpoint(uint64_t uid, const Profile& profile, const Fold& fold,
                    WriteBatch& batch);
 
-// The stored checkpoint, or an empty fold when there is none that is sound and
-// at or below `seq_end`: it is derived, and replayed from the log.
-Fold LoadCheckpoint(const Store& store, uint64_t uid, const Profile& profile,
-                    uint64_t seq_end);
+void DeleteCheckpoint(uint64_t uid, const Profile& profile, WriteBatch& batch);
+
+// The newest stored checkpoint of a branch, or an empty fold when there is none
+// that is sound, at or below `seq_end` and without what is forgotten: it is
+// derived, and replayed from the log.
+Fold LoadCheckpoint(const Store& store, const Branch& branch,
+                    const Profile& profile, uint64_t seq_end,
+                    const SeqSet& forgotten);
+
+// What folding a token takes: a step for each number of the state, and, for
+// random features, of the projection. 0 without a compressive tier.
+uint64_t AbsorbSteps(const Profile& profile);
 
 }  // namespace mneme::memory
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
+#include "memory/fold.h"
 #include "memory/text/passages.h"
 #include "memory/text/terms.h"
 
@@ -94,16 +95,6 @@ bool IsFiniteAs(attention::DType to, attention::DType from,
     if (!attention::AllFinite(to, rounded.data(), size)) return false;
   }
   return true;
-}
-
-// What folding a token takes: a step for each number of the state, and, for
-// random features, of the projection.
-uint64_t AbsorbSteps(const Profile& profile) {
-  if (!profile.compressive) return 0;
-  const uint64_t columns =
-      profile.value_dim +
-      (profile.compressive->performer ? profile.key_dim : 1);
-  return profile.bank_count() * profile.feature_count() * columns;
 }
 
 }  // namespace

@@ -56,6 +56,23 @@ std::optional<SessionName> NameOfHeaderKey(std::string_view key) {
 
 KeyRange AllHeaders() { return {"S/", "S0"}; }  // '0' follows '/'.
 
+std::string OperationKey(std::string_view space, std::string_view id) {
+  std::string key = "O/";
+  key.append(space).append("/").append(id);
+  return key;
+}
+
+KeyRange AllOperations() { return {"O/", "O0"}; }
+
+uint64_t NumberIn(std::string_view key) {
+  constexpr size_t kNumberAt = 1 + sizeof(uint64_t) + 1;
+  uint64_t number = 0;
+  for (size_t i = kNumberAt; i < kNumberAt + sizeof(number); ++i) {
+    number = number << 8 | static_cast<uint8_t>(i < key.size() ? key[i] : 0);
+  }
+  return number;
+}
+
 KeyRange AllOf(uint64_t uid) { return {Prefix(uid), Prefix(uid + 1)}; }
 
 KeyRange AllOf(uint64_t uid, RecordKind kind) {

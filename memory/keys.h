@@ -25,9 +25,15 @@ std::optional<SessionName> NameOfHeaderKey(std::string_view key);
 std::string HeaderKey(const SessionName& name);
 KeyRange AllHeaders();
 
+std::string OperationKey(std::string_view space, std::string_view id);
+KeyRange AllOperations();
+
 // Every record of a session, and every one of one kind.
 KeyRange AllOf(uint64_t uid);
 KeyRange AllOf(uint64_t uid, RecordKind kind);
+
+// The first number behind the kind, of a key that has one.
+uint64_t NumberIn(std::string_view key);
 
 std::string HeadKey(uint64_t uid);
 std::string RowsKey(uint64_t uid, uint64_t block, uint32_t bank);

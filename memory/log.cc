@@ -1,13 +1,13 @@
 #include "memory/log.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/check.h"
-#include "base/error.h"
 #include "base/status_macros.h"
+#include "memory/log_loader.h"
 #include "memory/records.h"
 
 namespace mneme::memory {
@@ -21,99 +21,24 @@ void CopyTo(std::byte* to, std::string_view from) {
   std::memcpy(to, from.data(), from.size());
 }
 
-absl::Status Missing(uint64_t begin, uint64_t end, std::string_view what) {
-  return base::Error(
-      absl::StatusCode::kDataLoss,
-      absl::StrCat("tokens ", begin, " to ", end, ": ", std::string(what)),
-      {.reason = "LOG_INCOMPLETE",
-       .metadata = {{"seq_begin", absl::StrCat(begin)},
-                    {"seq_end", absl::StrCat(end)}}});
-}
-
 }  // namespace
 
-Log::Log(uint64_t uid, const Profile* profile)
-    : uid_(uid), profile_(profile), rows_(std::make_shared<RowBlocks>()) {}
+Log::Log(const Profile* profile, SharedRows* shared)
+    : profile_(profile),
+      shared_(shared),
+      rows_(std::make_shared<RowBlocks>()) {}
 
-absl::Status Log::Load(const Store& store, uint64_t seq_next) {
-  const uint64_t blocks = seq_next / kBlockTokens;
-  RETURN_IF_ERROR(LoadBlocks(store, blocks));
-  RETURN_IF_ERROR(LoadTail(store, seq_next));
+absl::Status Log::Load(const Store& store, const Branch& branch,
+                       uint64_t seq_next, const SeqSet& forgotten) {
+  ASSIGN_OR_RETURN(LoadedRows loaded, LoadRows(store, *profile_, branch,
+                                               seq_next, forgotten, *shared_));
+  uid_ = branch.uid;
+  seq_begin_ = branch.seq_begin();
+  rows_ = std::move(loaded.rows);
+  borrowed_ = loaded.borrowed;
+  tails_ = std::move(loaded.tails);
   seq_next_ = seq_next;
   return absl::OkStatus();
-}
-
-absl::Status Log::LoadBlocks(const Store& store, uint64_t blocks) {
-  RETURN_IF_ERROR(ScanRecords(
-      store, uid_, RecordKind::kPositions,
-      [&](std::string_view key, std::string_view payload) {
-        auto block = std::make_shared<RowBlock>(*profile_);
-        if (key != PositionsKey(uid_, rows_->size()) ||
-            payload.size() != block->positions().size_bytes()) {
-          return false;
-        }
-        std::memcpy(block->positions().data(), payload.data(), payload.size());
-        rows_->push_back(std::move(block));
-        return true;
-      }));
-  if (rows_->size() != blocks) {
-    return Missing(rows_->size() * kBlockTokens, blocks * kBlockTokens,
-                   absl::StrCat("positions of ", rows_->size(), " of ", blocks,
-                                " full blocks are there"));
-  }
-  const size_t key_bytes = kBlockTokens * profile_->key_bytes();
-  const size_t value_bytes = kBlockTokens * profile_->value_bytes();
-  const uint64_t expected = blocks * profile_->bank_count();
-  uint64_t next = 0;
-  RETURN_IF_ERROR(ScanRecords(
-      store, uid_, RecordKind::kRows,
-      [&](std::string_view key, std::string_view payload) {
-        const uint64_t number = next / profile_->bank_count();
-        const auto bank = static_cast<uint32_t>(next % profile_->bank_count());
-        if (next == expected || key != RowsKey(uid_, number, bank) ||
-            payload.size() != key_bytes + value_bytes) {
-          return false;
-        }
-        RowBlock& block = *(*rows_)[number];
-        CopyTo(block.keys(bank), payload.substr(0, key_bytes));
-        CopyTo(block.values(bank), payload.substr(key_bytes));
-        ++next;
-        return true;
-      }));
-  if (next == expected) return absl::OkStatus();
-  return Missing(next / profile_->bank_count() * kBlockTokens,
-                 blocks * kBlockTokens, "rows are missing");
-}
-
-absl::Status Log::LoadTail(const Store& store, uint64_t seq_next) {
-  uint64_t at = seq_next / kBlockTokens * kBlockTokens;
-  if (seq_next > at) rows_->push_back(std::make_shared<RowBlock>(*profile_));
-  RETURN_IF_ERROR(ScanRecords(
-      store, uid_, RecordKind::kTail,
-      [&](std::string_view key, std::string_view payload) {
-        base::ByteReader in(payload);
-        const auto count = in.Number<uint32_t>();
-        if (count == 0 || count > seq_next - at || key != TailKey(uid_, at) ||
-            in.left() != count * (sizeof(int64_t) + profile_->token_bytes())) {
-          return false;
-        }
-        RowBlock& block = *(*rows_)[at / kBlockTokens];
-        const size_t first = at % kBlockTokens;
-        for (size_t i = 0; i < count; ++i) {
-          block.positions()[first + i] = in.Number<int64_t>();
-        }
-        for (size_t bank = 0; bank < profile_->bank_count(); ++bank) {
-          CopyTo(block.keys(bank) + first * profile_->key_bytes(),
-                 in.Raw(count * profile_->key_bytes()));
-          CopyTo(block.values(bank) + first * profile_->value_bytes(),
-                 in.Raw(count * profile_->value_bytes()));
-        }
-        tails_.push_back(at);
-        at += count;
-        return true;
-      }));
-  if (at == seq_next) return absl::OkStatus();
-  return Missing(at, seq_next, "the tail is cut short");
 }
 
 void Log::PutBlock(const RowBlock& block, uint64_t number,
@@ -152,6 +77,7 @@ void Log::PutTail(const RowBlock& block, uint64_t seq_first, size_t count,
 }
 
 void Log::Stage(const StagedRows& rows, WriteBatch& batch) {
+  if (borrowed_) CopyBorrowed();
   staged_tails_ = tails_;
   uint64_t done = 0;
   while (done < rows.count) {
@@ -196,28 +122,90 @@ void Log::Commit() {
   tails_ = std::move(staged_tails_);
 }
 
-Log::Overwritten Log::Overwrite(const SeqSet& forgotten,
-                                WriteBatch& batch) const {
-  Overwritten after{std::make_shared<RowBlocks>(), tails_};
-  for (size_t number = 0; number < rows_->size(); ++number) {
+void Log::CopyBorrowed() {
+  const size_t last = rows_->size() - 1;
+  auto rows = std::make_shared<RowBlocks>();
+  for (size_t number = 0; number < last; ++number) {
+    rows->push_back((*rows_)[number]);
+  }
+  // Whoever owns the block may be writing behind our end.
+  auto block = std::make_shared<RowBlock>(*profile_);
+  const RowBlock& from = *(*rows_)[last];
+  const size_t count = seq_next_ - last * kBlockTokens;
+  for (size_t bank = 0; bank < profile_->bank_count(); ++bank) {
+    CopyTo(block->keys(bank),
+           AsView(from.keys(bank), count * profile_->key_bytes()));
+    CopyTo(block->values(bank),
+           AsView(from.values(bank), count * profile_->value_bytes()));
+  }
+  std::copy_n(from.positions().begin(), count, block->positions().begin());
+  rows->push_back(std::move(block));
+  rows_ = std::move(rows);
+  borrowed_ = false;
+}
+
+void Log::BranchOff(uint64_t uid) {
+  for (uint64_t number = seq_begin_ / kBlockTokens; number < rows_->size();
+       ++number) {
+    shared_->Lend(uid_, number, (*rows_)[number]);
+  }
+  uid_ = uid;
+  seq_begin_ = seq_next_;
+  tails_.clear();
+  borrowed_ = seq_next_ % kBlockTokens != 0;
+}
+
+bool Log::NeedsErasing(uint64_t number, const SeqSet& forgotten) const {
+  const SeqRange covered = Intersect(
+      {number * kBlockTokens, (number + 1) * kBlockTokens}, {0, seq_next_});
+  const RowBlock& block = *(*rows_)[number];
+  bool needs = false;
+  if (block.blank()) return needs;
+  forgotten.ForEachRun(covered, [&](SeqRange run) {
+    needs = needs || run.size() == kBlockTokens;  // Takes less memory blank.
+    for (uint64_t seq = run.begin; !needs && seq < run.end; ++seq) {
+      needs = !RowIsZero(seq % kBlockTokens, block);
+    }
+  });
+  return needs;
+}
+
+Log::Erased Log::Erase(const SeqSet& forgotten, uint64_t block_begin,
+                       uint64_t block_end, WriteBatch& batch) const {
+  Erased after{std::make_shared<RowBlocks>(), tails_};
+  // The block of the border is its own once it is full, or has own rows.
+  block_begin =
+      std::max(block_begin, seq_begin_ / kBlockTokens + (borrowed_ ? 1 : 0));
+  for (uint64_t number = 0; number < rows_->size(); ++number) {
+    after.rows->push_back((*rows_)[number]);
+    if (number < block_begin || number >= block_end ||
+        !NeedsErasing(number, forgotten)) {
+      continue;
+    }
     const SeqRange covered{number * kBlockTokens, (number + 1) * kBlockTokens};
-    if (forgotten.CountIn(covered) == 0) {
-      after.rows->push_back((*rows_)[number]);
+    std::shared_ptr<RowBlock>& block = (*after.rows)[number];
+    if (forgotten.CountIn(covered) == kBlockTokens) {
+      block = RowBlock::Blank(*profile_, *block);
+      for (uint32_t bank = 0; bank < profile_->bank_count(); ++bank) {
+        batch.Delete(RowsKey(uid_, number, bank));
+      }
       continue;
     }
     // Readers of older views keep the old block.
-    auto block = std::make_shared<RowBlock>(*(*rows_)[number]);
-    for (size_t row = 0; row < kBlockTokens; ++row) {
-      if (forgotten.Contains(covered.begin + row)) ClearRow(row, *block);
-    }
+    block = std::make_shared<RowBlock>(*block);
+    forgotten.ForEachRun(covered, [&](SeqRange run) {
+      for (uint64_t seq = run.begin; seq < run.end; ++seq) {
+        ClearRow(seq % kBlockTokens, *block);
+      }
+    });
     if (covered.end <= seq_next_) {
       PutBlock(*block, number, batch);
     } else {
       for (const uint64_t tail : tails_) batch.Delete(TailKey(uid_, tail));
-      after.tails = {covered.begin};
-      PutTail(*block, covered.begin, seq_next_ - covered.begin, batch);
+      const uint64_t first = std::max(covered.begin, seq_begin_);
+      after.tails = {first};
+      PutTail(*block, first, seq_next_ - first, batch);
     }
-    after.rows->push_back(std::move(block));
   }
   return after;
 }
@@ -231,9 +219,25 @@ void Log::ClearRow(size_t row, RowBlock& block) const {
   }
 }
 
-void Log::Replace(Overwritten overwritten) {
-  rows_ = std::move(overwritten.rows);
-  tails_ = std::move(overwritten.tails);
+bool Log::RowIsZero(size_t row, const RowBlock& block) const {
+  const auto zero = [](const std::byte* bytes, size_t size) {
+    return std::all_of(bytes, bytes + size,
+                       [](std::byte b) { return b == std::byte{0}; });
+  };
+  for (size_t bank = 0; bank < profile_->bank_count(); ++bank) {
+    if (!zero(block.keys(bank) + row * profile_->key_bytes(),
+              profile_->key_bytes()) ||
+        !zero(block.values(bank) + row * profile_->value_bytes(),
+              profile_->value_bytes())) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void Log::Replace(Erased erased) {
+  rows_ = std::move(erased.rows);
+  tails_ = std::move(erased.tails);
 }
 
 }  // namespace mneme::memory

@@ -12,10 +12,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "memory/branch.h"
 #include "memory/profile.h"
 #include "memory/rows.h"
 #include "memory/seq_set.h"
+#include "memory/shared_rows.h"
 #include "memory/store.h"
 
 namespace mneme::memory {
@@ -31,11 +32,12 @@ struct StagedRows {
 // Threads: one at a time; readers use rows() of a view, below its seq_next.
 class Log {
  public:
-  // Lifetime: `profile` outlives the log.
-  Log(uint64_t uid, const Profile* profile);
+  // Lifetime: `profile` and `shared` outlive the log.
+  Log(const Profile* profile, SharedRows* shared);
 
   // Reads the rows below `seq_next`. Errors: DATA_LOSS that names the range.
-  absl::Status Load(const Store& store, uint64_t seq_next);
+  absl::Status Load(const Store& store, const Branch& branch, uint64_t seq_next,
+                    const SeqSet& forgotten);
 
   // Puts rows behind seq_next, where no reader looks yet, and their records
   // into `batch`. Nothing happened until Commit: staging again overwrites.
@@ -43,29 +45,39 @@ class Log {
   // What was staged is on disk: the log ends behind it.
   void Commit();
 
-  // A copy of the log whose forgotten rows are zeros; `batch` makes the disk
-  // equal to it. The log itself changes with Replace.
-  struct Overwritten {
+  // A copy of the log in which its own blocks [block_begin, block_end) have
+  // zeros for rows that are forgotten; `batch` makes the disk equal to it. The
+  // log itself changes with Replace. Blocks that have them already are left.
+  struct Erased {
     std::shared_ptr<RowBlocks> rows;
     std::vector<uint64_t> tails;
   };
-  Overwritten Overwrite(const SeqSet& forgotten, WriteBatch& batch) const;
-  void Replace(Overwritten overwritten);
+  Erased Erase(const SeqSet& forgotten, uint64_t block_begin,
+               uint64_t block_end, WriteBatch& batch) const;
+  void Replace(Erased erased);
+
+  // From here on its records lie under `uid`; what it holds is a trunk's, and
+  // lent to whoever reads that.
+  void BranchOff(uint64_t uid);
 
   std::shared_ptr<const RowBlocks> rows() const { return rows_; }
 
  private:
-  absl::Status LoadBlocks(const Store& store, uint64_t blocks);
-  absl::Status LoadTail(const Store& store, uint64_t seq_next);
+  void CopyBorrowed();
   void ClearRow(size_t row, RowBlock& block) const;
+  bool RowIsZero(size_t row, const RowBlock& block) const;
+  bool NeedsErasing(uint64_t number, const SeqSet& forgotten) const;
   void PutBlock(const RowBlock& block, uint64_t number,
                 WriteBatch& batch) const;
   void PutTail(const RowBlock& block, uint64_t seq_first, size_t count,
                WriteBatch& batch) const;
 
-  const uint64_t uid_;
   const Profile* const profile_;
+  SharedRows* const shared_;
+  uint64_t uid_ = 0;
+  uint64_t seq_begin_ = 0;  // Tokens below it lie under other uids.
   std::shared_ptr<RowBlocks> rows_;
+  bool borrowed_ = false;  // The last block is a trunk's.
   uint64_t seq_next_ = 0;
   std::vector<uint64_t> tails_;  // First seqs of the tail records on disk.
   uint64_t staged_next_ = 0;

@@ -1,6 +1,10 @@
 #include "memory/memory.h"
 
-#include <chrono>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -9,8 +13,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "memory/profile_record.h"
+#include "memory/forgotten.h"
 #include "memory/records.h"
+#include "memory/sweep.h"
 
 namespace mneme::memory {
 namespace {
@@ -18,31 +23,13 @@ namespace {
 // Version of the whole directory; a later release may not be read by this one.
 constexpr uint32_t kFormatVersion = 1;
 
-std::string EncodeHeader(const Session::Header& header) {
-  base::ByteWriter out;
-  out.Number(header.uid);
-  out.Number(header.create_time_us);
-  out.Text(header.name.ToString());
-  out.Text(EncodeProfile(header.profile));
-  return out.Take();
-}
+// How often idle and expired sessions are looked for.
+constexpr std::chrono::seconds kTick{1};
 
-absl::StatusOr<Session::Header> DecodeHeader(std::string_view key,
-                                             std::string_view record) {
-  ASSIGN_OR_RETURN(const std::string_view payload,
-                   OpenRecord(RecordKind::kHeader, key, record));
-  base::ByteReader in(payload);
-  Session::Header header;
-  header.uid = in.Number<uint64_t>();
-  header.create_time_us = in.Number<int64_t>();
-  const auto name = SessionName::Parse(in.Text());
-  const std::string_view profile = in.Text();
-  if (!in.done() || !name.ok() || key != HeaderKey(*name)) {
-    return MalformedRecord(RecordKind::kHeader, key);
-  }
-  header.name = *name;
-  ASSIGN_OR_RETURN(header.profile, DecodeProfile(profile));
-  return header;
+int64_t MicrosNow(const base::Clock& clock) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             clock.Now().time_since_epoch())
+      .count();
 }
 
 absl::Status NotFound(const SessionName& name) {
@@ -79,23 +66,35 @@ absl::Status CheckFormat(Store& store) {
       {.reason = "FORMAT_TOO_NEW"});
 }
 
+void DeleteAllOf(uint64_t uid, WriteBatch& batch) {
+  const KeyRange records = AllOf(uid);
+  batch.DeleteRange(records.first, records.second);
+}
+
 }  // namespace
 
-Memory::Memory(std::unique_ptr<Store> store, const base::Clock* clock)
-    : store_(std::move(store)), clock_(clock) {}
+Memory::Memory(std::unique_ptr<Store> store, const base::Clock* clock,
+               MemoryOptions options)
+    : store_(std::move(store)),
+      clock_(clock),
+      options_(options),
+      operations_(store_.get(), clock),
+      last_tick_(clock->Ticks()) {}
 
 absl::StatusOr<std::unique_ptr<Memory>> Memory::Open(
-    std::unique_ptr<Store> store, const base::Clock* clock) {
+    std::unique_ptr<Store> store, const base::Clock* clock,
+    MemoryOptions options) {
   RETURN_IF_ERROR(CheckFormat(*store));
-  std::unique_ptr<Memory> memory(new Memory(std::move(store), clock));
-  RETURN_IF_ERROR(memory->LoadHeaders());
-  memory->maintenance_ =
-      std::thread([raw = memory.get()] { raw->MaintainLoop(); });
+  std::unique_ptr<Memory> memory(new Memory(std::move(store), clock, options));
+  RETURN_IF_ERROR(memory->LoadSessions());
+  RETURN_IF_ERROR(memory->operations_.Load());
+  memory->background_ = std::make_unique<Background>(
+      [raw = memory.get()] { return raw->Work(); }, kTick);
   return memory;
 }
 
-absl::Status Memory::LoadHeaders() {
-  base::MutexLock creating(&creating_);
+absl::Status Memory::LoadSessions() {
+  base::MutexLock structure(&structure_);
   const std::string uid_key = UidNextKey();
   const absl::StatusOr<std::string> record = store_->Read(uid_key);
   if (record.ok()) {
@@ -115,13 +114,19 @@ absl::Status Memory::LoadHeaders() {
         const auto name = NameOfHeaderKey(key);
         if (!name) return true;
         auto slot = std::make_shared<Slot>();
-        absl::StatusOr<Session::Header> header = DecodeHeader(key, bytes);
-        if (header.ok()) {
-          slot->header = *std::move(header);
+        slot->name = *name;
+        absl::StatusOr<SessionRecord> session = DecodeSession(key, bytes);
+        if (session.ok()) {
+          last_create_us_ =
+              std::max(last_create_us_, session->header.create_time_us);
+          for (const Trunk& trunk : session->branch.trunks) {
+            ++trunk_readers_[trunk.uid];
+          }
+          base::MutexLock opening(&slot->opening);
+          slot->record = *std::move(session);
         } else {
           // The others are not affected.
-          slot->header.name = *name;
-          slot->damage = base::Annotate(header.status(), name->ToString());
+          slot->damage = base::Annotate(session.status(), name->ToString());
         }
         slots.emplace(Key{name->space, name->session}, std::move(slot));
         return true;
@@ -132,52 +137,110 @@ absl::Status Memory::LoadHeaders() {
 }
 
 Memory::~Memory() {
-  {
-    base::MutexLock lock(&queue_mutex_);
-    stopping_ = true;
+  stopping_ = true;
+  background_.reset();
+}
+
+std::vector<std::shared_ptr<Memory::Slot>> Memory::Slots() const {
+  base::MutexLock lock(&mutex_);
+  std::vector<std::shared_ptr<Slot>> slots;
+  slots.reserve(slots_.size());
+  for (const auto& entry : slots_) slots.push_back(entry.second);
+  return slots;
+}
+
+absl::Status Memory::Reserve(const std::shared_ptr<Slot>& slot) {
+  base::MutexLock lock(&mutex_);
+  const SessionName& name = slot->name;
+  if (slots_.emplace(Key{name.space, name.session}, slot).second) {
+    return absl::OkStatus();
   }
-  queue_wake_.NotifyAll();
-  if (maintenance_.joinable()) maintenance_.join();
+  return base::Error(absl::StatusCode::kAlreadyExists,
+                     absl::StrCat(name.ToString(), " exists already"),
+                     {.reason = "SESSION_EXISTS",
+                      .field = "session",
+                      .metadata = {{"session", name.ToString()}}});
+}
+
+void Memory::Release(const SessionName& name) {
+  base::MutexLock lock(&mutex_);
+  slots_.erase(Key{name.space, name.session});
+}
+
+int64_t Memory::CreateTime() {
+  last_create_us_ = std::max(last_create_us_ + 1, MicrosNow(*clock_));
+  return last_create_us_;
+}
+
+void Memory::PutUidNext(uint64_t uid_next, WriteBatch& batch) const {
+  base::ByteWriter out;
+  out.Number(uid_next);
+  PutRecord(RecordKind::kUidNext, UidNextKey(), out.Take(), batch);
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Memory::Create(const SessionName& name,
-                                                        Profile profile) {
+                                                        Profile profile,
+                                                        int64_t ttl_us) {
   ASSIGN_OR_RETURN(profile, Complete(std::move(profile)));
-  base::MutexLock creating(&creating_);
+  base::MutexLock structure(&structure_);
   auto slot = std::make_shared<Slot>();
-  slot->header = {
-      .uid = uid_next_,
-      .name = name,
-      .profile = std::move(profile),
-      .create_time_us = std::chrono::duration_cast<std::chrono::microseconds>(
-                            clock_->Now().time_since_epoch())
-                            .count()};
+  slot->name = name;
   base::MutexLock opening(&slot->opening);  // Who finds it waits for the disk.
-  {
-    base::MutexLock lock(&mutex_);
-    if (!slots_.emplace(Key{name.space, name.session}, slot).second) {
-      return base::Error(absl::StatusCode::kAlreadyExists,
-                         absl::StrCat(name.ToString(), " exists already"),
-                         {.reason = "SESSION_EXISTS",
-                          .field = "session",
-                          .metadata = {{"session", name.ToString()}}});
-    }
-  }
+  slot->record = {.header = {.name = name,
+                             .profile = std::move(profile),
+                             .create_time_us = CreateTime()},
+                  .ttl_us = ttl_us,
+                  .branch = {.uid = uid_next_, .trunks = {}}};
+  RETURN_IF_ERROR(Reserve(slot));
   WriteBatch batch;
-  PutRecord(RecordKind::kHeader, HeaderKey(name), EncodeHeader(slot->header),
-            batch);
-  base::ByteWriter uid_next;
-  uid_next.Number(uid_next_ + 1);
-  PutRecord(RecordKind::kUidNext, UidNextKey(), uid_next.Take(), batch);
+  PutSession(slot->record, batch);
+  PutUidNext(uid_next_ + 1, batch);
   const absl::Status written = store_->Write(batch, /*sync=*/true);
   if (!written.ok()) {
     slot->deleted = true;
-    base::MutexLock lock(&mutex_);
-    slots_.erase(Key{name.space, name.session});
+    Release(name);
     return written;
   }
   ++uid_next_;
   return OpenIn(*slot);
+}
+
+absl::Status Memory::Fork(const SessionName& name, const SessionName& fork,
+                          std::optional<uint64_t> at_seq,
+                          std::optional<int64_t> ttl_us) {
+  base::MutexLock structure(&structure_);
+  ASSIGN_OR_RETURN(const std::shared_ptr<Slot> parent, FindSlot(name));
+  auto slot = std::make_shared<Slot>();
+  slot->name = fork;
+  base::MutexLock opening(&slot->opening);
+  RETURN_IF_ERROR(Reserve(slot));
+  const absl::Status forked = [&]() -> absl::Status {
+    base::MutexLock parent_opening(&parent->opening);
+    ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, OpenIn(*parent));
+    SessionRecord self = parent->record;
+    const Branch before = self.branch;
+    slot->record = {.header = {.name = fork,
+                               .profile = self.header.profile,
+                               .create_time_us = CreateTime()},
+                    .ttl_us = ttl_us.value_or(self.ttl_us),
+                    .branch = {.uid = uid_next_ + 1, .trunks = {}}};
+    WriteBatch batch;
+    PutUidNext(uid_next_ + 2, batch);
+    RETURN_IF_ERROR(
+        session->Fork(at_seq, uid_next_, self, slot->record, std::move(batch)));
+    uid_next_ += 2;
+    if (self.branch.uid != before.uid) ++trunk_readers_[before.uid];
+    for (const Trunk& trunk : slot->record.branch.trunks) {
+      ++trunk_readers_[trunk.uid];
+    }
+    parent->record = std::move(self);
+    return absl::OkStatus();
+  }();
+  if (!forked.ok()) {
+    slot->deleted = true;
+    Release(fork);
+  }
+  return forked;
 }
 
 absl::StatusOr<std::shared_ptr<Memory::Slot>> Memory::FindSlot(
@@ -189,15 +252,43 @@ absl::StatusOr<std::shared_ptr<Memory::Slot>> Memory::FindSlot(
   return it->second;
 }
 
+absl::StatusOr<SessionInfo> Memory::InfoIn(const Slot& slot) const {
+  SessionInfo info;
+  if (slot.session) {
+    info = slot.session->Info();
+  } else {
+    auto read = Session::ReadInfo(*store_, slot.record);
+    if (!read.ok()) return base::Annotate(read.status(), slot.name.ToString());
+    info = *read;
+  }
+  info.ttl_us = slot.record.ttl_us;
+  return info;
+}
+
+absl::StatusOr<bool> Memory::ExpiredIn(const Slot& slot) const {
+  if (slot.record.ttl_us == 0) return false;
+  ASSIGN_OR_RETURN(const SessionInfo info, InfoIn(slot));
+  return MicrosNow(*clock_) - info.update_time_us >= slot.record.ttl_us;
+}
+
 absl::StatusOr<std::shared_ptr<Session>> Memory::OpenIn(Slot& slot) {
-  if (slot.deleted) return NotFound(slot.header.name);
+  if (slot.deleted) return NotFound(slot.name);
+  ASSIGN_OR_RETURN(const bool expired, ExpiredIn(slot));
+  if (expired) return NotFound(slot.name);
+  slot.last_use = clock_->Ticks();
   if (!slot.session) {
-    ASSIGN_OR_RETURN(slot.session,
-                     Session::Open(store_.get(), clock_, slot.header));
+    ASSIGN_OR_RETURN(slot.session, Session::Open(store_.get(), clock_,
+                                                 &shared_rows_, slot.record));
     ++open_count_;
     Changed(slot.session);  // It may have runs that were never sealed.
   }
   return slot.session;
+}
+
+void Memory::CloseIn(Slot& slot) {
+  if (!slot.session) return;
+  slot.session.reset();
+  --open_count_;
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Memory::Find(const SessionName& name) {
@@ -210,12 +301,10 @@ absl::StatusOr<Memory::Description> Memory::Describe(const SessionName& name) {
   ASSIGN_OR_RETURN(const std::shared_ptr<Slot> slot, FindSlot(name));
   base::MutexLock lock(&slot->opening);
   if (slot->deleted) return NotFound(name);
-  Description description{.profile = slot->header.profile, .info = {}};
-  if (slot->session) {
-    description.info = slot->session->Info();
-    return description;
-  }
-  ASSIGN_OR_RETURN(description.info, Session::ReadInfo(*store_, slot->header));
+  ASSIGN_OR_RETURN(const bool expired, ExpiredIn(*slot));
+  if (expired) return NotFound(name);
+  Description description{.profile = slot->record.header.profile, .info = {}};
+  ASSIGN_OR_RETURN(description.info, InfoIn(*slot));
   return description;
 }
 
@@ -227,46 +316,123 @@ std::vector<SessionName> Memory::List(const std::string& space,
   for (auto it = slots_.upper_bound(Key{space, after});
        it != slots_.end() && it->first.first == space && names.size() < limit;
        ++it) {
-    names.push_back(it->second->header.name);
+    names.push_back(it->second->name);
   }
   return names;
 }
 
-absl::Status Memory::Delete(const SessionName& name) {
-  const Key key{name.space, name.session};
+absl::Status Memory::SetTtl(const SessionName& name, int64_t ttl_us) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Slot> slot, FindSlot(name));
+  base::MutexLock structure(&structure_);
+  base::MutexLock lock(&slot->opening);
+  if (slot->deleted) return NotFound(name);
+  SessionRecord record = slot->record;
+  record.ttl_us = ttl_us;
+  WriteBatch batch;
+  PutSession(record, batch);
+  RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
+  slot->record = std::move(record);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Memory::Forgotten> Memory::Forget(const SessionName& name,
+                                                 const ForgetTarget& target,
+                                                 bool dry_run) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, Find(name));
+  Operation operation = operations_.New(name.space, Operation::Kind::kForget);
+  operation.session = name.session;
+  operation.uids = session->branch().Uids();
+  WriteBatch batch;
+  Operations::Put(operation, batch);
+  Forgotten forgotten;
+  ASSIGN_OR_RETURN(forgotten.result,
+                   session->Forget(target, dry_run, std::move(batch)));
+  if (dry_run) return forgotten;
+  forgotten.operation = operation.ToString();
+  operations_.Add(std::move(operation));
+  background_->Wake();
+  return forgotten;
+}
+
+absl::StatusOr<std::string> Memory::Delete(const SessionName& name) {
+  return DeleteSlot(name, /*only_expired=*/false);
+}
+
+absl::StatusOr<std::string> Memory::DeleteSlot(const SessionName& name,
+                                               bool only_expired) {
+  base::MutexLock structure(&structure_);
   std::shared_ptr<Slot> slot;
   {
     base::MutexLock lock(&mutex_);
-    const auto it = slots_.find(key);
+    const auto it = slots_.find(Key{name.space, name.session});
     if (it == slots_.end()) return NotFound(name);
     slot = it->second;
   }
-  const KeyRange records = AllOf(slot->header.uid);
+  Operation operation =
+      operations_.New(name.space, Operation::Kind::kDeleteSession);
   {
     base::MutexLock lock(&slot->opening);
     if (slot->deleted) return NotFound(name);
     // From here on no append is acknowledged.
     if (slot->session) slot->session->Close();
+    if (only_expired) {
+      const absl::StatusOr<bool> expired = ExpiredIn(*slot);
+      if (!expired.ok() || !*expired) {
+        CloseIn(*slot);
+        return NotFound(name);
+      }
+    }
+    const Branch& branch = slot->record.branch;
     WriteBatch batch;
     batch.Delete(HeaderKey(name));
-    // A header that cannot be read does not say which records are its own.
-    if (slot->damage.ok()) batch.DeleteRange(records.first, records.second);
+    // A record that cannot be read does not say what belongs to it.
+    if (slot->damage.ok()) {
+      operation.uids = branch.Uids();
+      DeleteAllOf(branch.uid, batch);
+      for (const Trunk& trunk : branch.trunks) {
+        if (trunk_readers_[trunk.uid] == 1) DeleteAllOf(trunk.uid, batch);
+      }
+    }
+    Operations::Put(operation, batch);
     absl::Status written = store_->Write(batch, /*sync=*/true);
-    if (slot->session) --open_count_;
-    slot->session.reset();
+    CloseIn(*slot);
     if (!written.ok()) return written;  // Nothing was deleted: open it again.
     slot->deleted = true;
+    for (const Trunk& trunk : branch.trunks) {
+      if (--trunk_readers_[trunk.uid] == 0) trunk_readers_.erase(trunk.uid);
+    }
   }
-  {
-    base::MutexLock lock(&mutex_);
-    slots_.erase(key);
+  Release(name);
+  std::string id = operation.ToString();
+  operations_.Add(std::move(operation));
+  background_->Wake();
+  return id;
+}
+
+absl::StatusOr<Memory::DeletedNamespace> Memory::DeleteNamespace(
+    const std::string& space) {
+  DeletedNamespace deleted;
+  for (const auto& slot : Slots()) {
+    if (slot->name.space != space) continue;
+    const auto done = Delete(slot->name);
+    if (absl::IsNotFound(done.status())) continue;  // Somebody was faster.
+    RETURN_IF_ERROR(done.status());
+    ++deleted.sessions;
   }
-  {
-    base::MutexLock lock(&queue_mutex_);
-    deleted_.push_back(records);
-  }
-  queue_wake_.NotifyOne();
-  return absl::OkStatus();
+  // Done when those of its sessions are.
+  Operation operation =
+      operations_.New(space, Operation::Kind::kDeleteNamespace);
+  WriteBatch batch;
+  Operations::Put(operation, batch);
+  RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
+  deleted.operation = operation.ToString();
+  operations_.Add(std::move(operation));
+  background_->Wake();
+  return deleted;
+}
+
+absl::StatusOr<Operation> Memory::FindOperation(std::string_view name) const {
+  return operations_.Find(name);
 }
 
 void Memory::Changed(const std::shared_ptr<Session>& session) {
@@ -277,58 +443,154 @@ void Memory::Changed(const std::shared_ptr<Session>& session) {
     }
     changed_.push_back(session);
   }
-  queue_wake_.NotifyOne();
+  if (background_) background_->Wake();
 }
 
-void Memory::MaintainLoop() {
-  for (;;) {
-    std::shared_ptr<Session> session;
-    std::vector<KeyRange> deleted;
-    {
-      base::MutexLock lock(&queue_mutex_);
-      while (!stopping_ && changed_.empty() && deleted_.empty()) {
-        queue_wake_.Wait(&queue_mutex_);
-      }
-      if (stopping_) return;
-      deleted.swap(deleted_);
-      if (!changed_.empty()) {
-        session = changed_.front().lock();
-        changed_.erase(changed_.begin());
-      }
-    }
-    for (const KeyRange& records : deleted) {
-      const absl::Status compacted =
-          store_->Compact(records.first, records.second);
-      if (!compacted.ok()) {
-        base::Log(base::LogLevel::kWarning, "compaction_failed",
-                  {{"error", std::string(compacted.message())}});
-      }
-    }
-    if (session && Maintain(*session)) Changed(session);
-  }
-}
-
-bool Memory::Maintain(Session& session) {
+bool Memory::Work() {
   // A failure here leaves a session slower or larger, never wrong.
-  absl::Status status;
-  bool more = false;
   try {
-    status = session.CompactForgotten();
-    if (status.ok()) {
-      const absl::StatusOr<bool> sealed =
-          session.SealOne([this] { return stopping_.load(); });
-      status = sealed.status();
-      more = sealed.ok() && *sealed;
+    const auto now = clock_->Ticks();
+    if (now - last_tick_ >= kTick) {
+      last_tick_ = now;
+      CloseIdle();
+      DeleteExpired();
     }
+    if (operations_.pending_count() > 0) CleanUp();
+    return SealSome();
   } catch (const std::exception& failure) {
-    status = absl::InternalError(failure.what());
-  }
-  if (!status.ok() && !absl::IsCancelled(status)) {
     base::Log(base::LogLevel::kWarning, "maintenance_failed",
-              {{"session", session.header().name.ToString()},
-               {"error", std::string(status.message())}});
+              {{"error", std::string(failure.what())}});
+    return false;
   }
-  return more;
+}
+
+bool Memory::SealSome() {
+  std::shared_ptr<Session> session;
+  {
+    base::MutexLock lock(&queue_mutex_);
+    if (changed_.empty()) return false;
+    session = changed_.front().lock();
+    changed_.erase(changed_.begin());
+  }
+  if (!session) return true;
+  const absl::StatusOr<bool> sealed =
+      session->SealOne([this] { return stopping_.load(); });
+  if (sealed.ok()) {
+    if (*sealed) Changed(session);
+  } else if (!absl::IsCancelled(sealed.status())) {
+    base::Log(base::LogLevel::kWarning, "sealing_failed",
+              {{"session", session->header().name.ToString()},
+               {"error", std::string(sealed.status().message())}});
+  }
+  return true;
+}
+
+// All that waits at once: many forgets in a row cost one compaction.
+void Memory::CleanUp() {
+  std::set<std::string> failed;  // Namespaces.
+  std::set<uint64_t> uids;
+  std::vector<Operation> done;
+  const auto fail = [&](const Operation& operation,
+                        const absl::Status& status) {
+    failed.insert(operation.space);
+    if (absl::IsCancelled(status) || operation.error == status.message()) {
+      return;
+    }
+    operations_.Fail(operation, std::string(status.message()));
+    base::Log(base::LogLevel::kWarning, "cleaning_failed",
+              {{"operation", operation.ToString()},
+               {"error", std::string(status.message())}});
+  };
+  for (const Operation& operation : operations_.Pending()) {
+    const absl::Status cleaned = CleanSession(operation, uids);
+    const bool waits = operation.kind == Operation::Kind::kDeleteNamespace &&
+                       failed.contains(operation.space);
+    if (!cleaned.ok()) {
+      fail(operation, cleaned);
+    } else if (!waits) {
+      done.push_back(operation);
+    }
+  }
+  absl::Status erased;
+  for (const uint64_t uid : uids) erased.Update(EraseFrom(uid));
+  if (erased.ok()) erased = operations_.Finish(done);
+  if (erased.ok()) return;
+  for (const Operation& operation : done) fail(operation, erased);
+}
+
+absl::Status Memory::CleanSession(const Operation& operation,
+                                  std::set<uint64_t>& uids) {
+  uids.insert(operation.uids.begin(), operation.uids.end());
+  if (operation.session.empty()) return absl::OkStatus();
+  const auto session =
+      Find({.space = operation.space, .session = operation.session});
+  if (absl::IsNotFound(session.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(session.status());
+  RETURN_IF_ERROR((*session)->Clean([this] { return stopping_.load(); }));
+  // It may have been forked meanwhile.
+  for (const uint64_t uid : (*session)->branch().Uids()) uids.insert(uid);
+  return absl::OkStatus();
+}
+
+absl::Status Memory::EraseFrom(uint64_t uid) {
+  SeqSet remembered;
+  std::optional<Profile> profile;
+  for (const auto& slot : Slots()) {
+    base::MutexLock lock(&slot->opening);
+    if (slot->deleted || !slot->damage.ok()) continue;
+    const Branch& branch = slot->record.branch;
+    for (const Trunk& trunk : branch.trunks) {
+      if (trunk.uid != uid) continue;
+      profile = slot->record.header.profile;
+      SeqSet forgotten;
+      RETURN_IF_ERROR(LoadForgotten(*store_, branch.uid, forgotten));
+      forgotten.ForEachGap({0, trunk.seq_end},
+                           [&](SeqRange live) { remembered.Add(live); });
+    }
+  }
+  // What its readers remember only grows less: nobody misses what goes.
+  if (profile) {
+    RETURN_IF_ERROR(SweepTrunk(
+        uid, *profile, remembered, [this] { return stopping_.load(); },
+        *store_));
+  }
+  if (stopping_) return absl::CancelledError("cleaning was stopped");
+  const KeyRange records = AllOf(uid);
+  return store_->Compact(records.first, records.second);
+}
+
+void Memory::CloseIdle() {
+  bool closed = false;
+  for (const auto& slot : Slots()) {
+    base::MutexLock lock(&slot->opening);
+    // Nobody gets another reference while the slot is locked.
+    if (!slot->session || slot->session.use_count() > 1 ||
+        clock_->Ticks() - slot->last_use < options_.idle) {
+      continue;
+    }
+    CloseIn(*slot);
+    closed = true;
+  }
+#ifdef __GLIBC__
+  if (closed) malloc_trim(0);  // Else freed rows stay with the process.
+#endif
+}
+
+void Memory::DeleteExpired() {
+  for (const auto& slot : Slots()) {
+    bool expired = false;
+    {
+      base::MutexLock lock(&slot->opening);
+      if (slot->deleted || !slot->damage.ok()) continue;
+      expired = ExpiredIn(*slot).value_or(false);
+    }
+    if (!expired) continue;
+    const auto deleted = DeleteSlot(slot->name, /*only_expired=*/true);
+    if (deleted.ok() || absl::IsNotFound(deleted.status())) continue;
+    base::Log(base::LogLevel::kWarning, "expired_session_stays",
+              {{"session", slot->name.ToString()},
+               {"error", std::string(deleted.status().message())}});
+  }
 }
 
 Memory::Counts Memory::Count() const {
@@ -339,6 +601,7 @@ Memory::Counts Memory::Count() const {
   }
   counts.open_sessions = open_count_;
   counts.disk_bytes = store_->ApproximateBytes();
+  counts.pending_operations = operations_.pending_count();
   return counts;
 }
 

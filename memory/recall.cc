@@ -20,16 +20,6 @@ namespace {
 constexpr uint32_t kRecallRows = 1024;
 constexpr std::array<std::string_view, 2> kSemanticHeads = {"words", "ngrams"};
 
-bool Matches(const RecallFilter& filter, const Entry& entry) {
-  if (!filter.source.empty() && entry.source != filter.source) return false;
-  if (!filter.role.empty() && entry.role != filter.role) return false;
-  return std::all_of(
-      filter.metadata.begin(), filter.metadata.end(), [&](const auto& pair) {
-        const auto it = entry.metadata.find(pair.first);
-        return it != entry.metadata.end() && it->second == pair.second;
-      });
-}
-
 std::vector<ByteSpan> MatchesIn(std::string_view text,
                                 const std::vector<TermCount>& query) {
   std::vector<ByteSpan> matches;
@@ -57,6 +47,8 @@ absl::StatusOr<LayerOutput> AttendSentences(
   AttendQuery attend;
   attend.reads.push_back(std::move(read));
   attend.top_items = kRecallRows;
+  if (view.rebuilding())
+    attend.tiers = {Tier::kSink, Tier::kWindow, Tier::kKnn};
   ASSIGN_OR_RETURN(AttendResult result,
                    AttendOver(view, positions, attend, cancelled));
   return std::move(result.outputs[0]);
@@ -86,6 +78,16 @@ TierShares FuseShares(const LogView& view, const LayerOutput& semantic,
 }
 
 }  // namespace
+
+bool Matches(const RecallFilter& filter, const Entry& entry) {
+  if (!filter.source.empty() && entry.source != filter.source) return false;
+  if (!filter.role.empty() && entry.role != filter.role) return false;
+  return std::all_of(
+      filter.metadata.begin(), filter.metadata.end(), [&](const auto& pair) {
+        const auto it = entry.metadata.find(pair.first);
+        return it != entry.metadata.end() && it->second == pair.second;
+      });
+}
 
 absl::Status CheckRecallQuery(const RecallQuery& query) {
   if (query.query.size() > kQueryBytesMax) {

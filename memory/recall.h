@@ -14,6 +14,8 @@
 
 namespace mneme::memory {
 
+bool Matches(const RecallFilter& filter, const Entry& entry);
+
 // Errors: INVALID_ARGUMENT that names the field.
 absl::Status CheckRecallQuery(const RecallQuery& query);
 

@@ -20,7 +20,8 @@ namespace mneme::memory {
 enum class RecordKind : char {
   kFormat = 'F',      // Version of the whole directory.
   kUidNext = 'U',     // The uid of the next session.
-  kHeader = 'S',      // A session: uid, name, profile.
+  kOperation = 'O',   // A forget or deletion that is to be cleaned up.
+  kHeader = 'S',      // A session: name, profile, branch.
   kHead = 'h',        // Where the session's log ends.
   kRows = 'b',        // Keys and values of one full block of one bank.
   kPositions = 'p',   // Positions of one full block.

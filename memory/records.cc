@@ -13,10 +13,9 @@ void PutRecord(RecordKind kind, std::string key, std::string_view payload,
 }
 
 absl::Status ScanRecords(
-    const Store& store, uint64_t uid, RecordKind kind,
+    const Store& store, const KeyRange& range, RecordKind kind,
     const std::function<bool(std::string_view, std::string_view)>& visit) {
   absl::Status sound;
-  const KeyRange range = AllOf(uid, kind);
   RETURN_IF_ERROR(
       store.Scan(range.first, range.second,
                  [&](std::string_view key, std::string_view record) {

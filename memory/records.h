@@ -19,12 +19,12 @@ namespace mneme::memory {
 void PutRecord(RecordKind kind, std::string key, std::string_view payload,
                WriteBatch& batch);
 
-// Visits the payloads of a session's records of one kind, in order, until
+// Visits the payloads of the records of one kind in `range`, in order, until
 // `visit` returns false, which says that the payload does not decode.
 // Errors: DATA_LOSS for such a payload and for a record that is not sound; the
 // store's.
 absl::Status ScanRecords(
-    const Store& store, uint64_t uid, RecordKind kind,
+    const Store& store, const KeyRange& range, RecordKind kind,
     const std::function<bool(std::string_view key, std::string_view payload)>&
         visit);
 

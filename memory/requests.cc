@@ -1,5 +1,6 @@
 #include "memory/requests.h"
 
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -10,6 +11,16 @@
 #include "memory/records.h"
 
 namespace mneme::memory {
+
+std::optional<SeqRange> AppendedBy(std::string_view payload) {
+  base::ByteReader in(payload);
+  in.Number<uint64_t>();  // Fingerprint.
+  in.Number<int64_t>();   // Time.
+  const auto begin = in.Number<uint64_t>();
+  const auto end = in.Number<uint64_t>();
+  if (!in.ok()) return std::nullopt;
+  return SeqRange{begin, end};
+}
 
 std::string Requests::Encode(const Remembered& remembered) {
   base::ByteWriter out;
@@ -36,15 +47,9 @@ bool Requests::Decode(std::string_view payload, Remembered& remembered) {
   return in.done();
 }
 
-absl::StatusOr<std::optional<AppendResult>> Requests::Find(
-    const std::string& request_id, uint64_t fingerprint) const {
-  if (request_id.empty()) return std::nullopt;
-  if (request_id.size() > kRequestIdBytesMax) {
-    return base::InvalidField("request_id",
-                              absl::StrCat(request_id.size(), " bytes"),
-                              absl::StrCat("at most ", kRequestIdBytesMax));
-  }
-  const std::string key = RequestKey(uid_, request_id);
+absl::StatusOr<std::optional<Requests::Remembered>> Requests::Read(
+    uint64_t uid, const std::string& request_id) const {
+  const std::string key = RequestKey(uid, request_id);
   const absl::StatusOr<std::string> record = store_->Read(key);
   if (absl::IsNotFound(record.status())) return std::nullopt;
   RETURN_IF_ERROR(record.status());
@@ -54,16 +59,44 @@ absl::StatusOr<std::optional<AppendResult>> Requests::Find(
   if (!Decode(payload, remembered)) {
     return MalformedRecord(RecordKind::kRequest, key);
   }
-  if (remembered.fingerprint != fingerprint) {
-    return base::Error(
-        absl::StatusCode::kFailedPrecondition,
-        absl::StrCat("request_id ", base::Quoted(request_id),
-                     " came before with another payload; expected the same "
-                     "one, or a new id"),
-        {.reason = "REQUEST_ID_REUSED", .field = "request_id"});
+  return remembered;
+}
+
+absl::StatusOr<std::optional<AppendResult>> Requests::Find(
+    const std::string& request_id, uint64_t fingerprint,
+    const SeqSet& forgotten) const {
+  if (request_id.empty()) return std::nullopt;
+  if (request_id.size() > kRequestIdBytesMax) {
+    return base::InvalidField("request_id",
+                              absl::StrCat(request_id.size(), " bytes"),
+                              absl::StrCat("at most ", kRequestIdBytesMax));
   }
-  remembered.result.replayed = true;
-  return remembered.result;
+  for (const Branch::Part& part :
+       branch_.Parts(std::numeric_limits<uint64_t>::max())) {
+    ASSIGN_OR_RETURN(auto remembered, Read(part.uid, request_id));
+    // A trunk may have gone on behind what is read of it.
+    if (!remembered || remembered->result.seq_next > part.seqs.end ||
+        Covers(forgotten, *remembered)) {
+      continue;
+    }
+    if (remembered->fingerprint != fingerprint) {
+      return base::Error(
+          absl::StatusCode::kFailedPrecondition,
+          absl::StrCat("request_id ", base::Quoted(request_id),
+                       " came before with another payload; expected the same "
+                       "one, or a new id"),
+          {.reason = "REQUEST_ID_REUSED", .field = "request_id"});
+    }
+    remembered->result.replayed = true;
+    return remembered->result;
+  }
+  return std::nullopt;
+}
+
+bool Requests::Covers(const SeqSet& forgotten, const Remembered& remembered) {
+  const SeqRange appended{remembered.result.seq_first,
+                          remembered.result.seq_next};
+  return forgotten.CountIn(appended) == appended.size();
 }
 
 void Requests::Put(const std::string& request_id, uint64_t fingerprint,
@@ -71,7 +104,7 @@ void Requests::Put(const std::string& request_id, uint64_t fingerprint,
                    WriteBatch& batch) const {
   if (request_id.empty()) return;
   PutRecord(
-      RecordKind::kRequest, RequestKey(uid_, request_id),
+      RecordKind::kRequest, RequestKey(branch_.uid, request_id),
       Encode(
           {.fingerprint = fingerprint, .time_us = time_us, .result = result}),
       batch);
@@ -80,7 +113,8 @@ void Requests::Put(const std::string& request_id, uint64_t fingerprint,
 absl::Status Requests::DropIf(
     const std::function<bool(const Remembered&)>& chosen,
     WriteBatch& batch) const {
-  return ScanRecords(*store_, uid_, RecordKind::kRequest,
+  return ScanRecords(*store_, AllOf(branch_.uid, RecordKind::kRequest),
+                     RecordKind::kRequest,
                      [&](std::string_view key, std::string_view payload) {
                        Remembered remembered;
                        if (!Decode(payload, remembered)) return false;
@@ -89,11 +123,11 @@ absl::Status Requests::DropIf(
                      });
 }
 
-absl::Status Requests::DropEntries(const std::set<uint64_t>& entries,
-                                   WriteBatch& batch) const {
+absl::Status Requests::DropForgotten(const SeqSet& forgotten,
+                                     WriteBatch& batch) const {
   return DropIf(
       [&](const Remembered& remembered) {
-        return entries.contains(remembered.result.entry.value_or(0));
+        return Covers(forgotten, remembered);
       },
       batch);
 }

@@ -8,36 +8,43 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "memory/branch.h"
+#include "memory/seq_set.h"
 #include "memory/store.h"
 #include "memory/types.h"
 
 namespace mneme::memory {
 
+// The tokens that an append's record is about; nothing when it is malformed.
+std::optional<SeqRange> AppendedBy(std::string_view payload);
+
 class Requests {
  public:
   // Lifetime: `store` outlives it.
-  Requests(const Store* store, uint64_t uid) : store_(store), uid_(uid) {}
+  Requests(const Store* store, Branch branch)
+      : store_(store), branch_(std::move(branch)) {}
 
   // The first answer to `request_id`, marked as replayed; nothing for a new id
-  // or none. Errors: INVALID_ARGUMENT for an id that is too long;
+  // or none, or when all that was appended is forgotten: it may be appended
+  // again. Errors: INVALID_ARGUMENT for an id that is too long;
   // FAILED_PRECONDITION REQUEST_ID_REUSED; the store's.
   absl::StatusOr<std::optional<AppendResult>> Find(
-      const std::string& request_id, uint64_t fingerprint) const;
+      const std::string& request_id, uint64_t fingerprint,
+      const SeqSet& forgotten) const;
 
   void Put(const std::string& request_id, uint64_t fingerprint, int64_t time_us,
            const AppendResult& result, WriteBatch& batch) const;
 
-  // Deletes the records of these entries: what was forgotten may be appended
-  // again.
-  absl::Status DropEntries(const std::set<uint64_t>& entries,
-                           WriteBatch& batch) const;
-  // Deletes the records older than `time_us`, but for those of entries, which
-  // live as long as the entry: a document is never remembered twice.
+  // Deletes its own records of appends of which everything is forgotten.
+  absl::Status DropForgotten(const SeqSet& forgotten, WriteBatch& batch) const;
+  // Deletes its own records older than `time_us`, but for those of entries,
+  // which live as long as the entry: a document is never remembered twice.
   absl::Status DropOlder(int64_t time_us, WriteBatch& batch) const;
 
  private:
@@ -47,12 +54,17 @@ class Requests {
     AppendResult result;
   };
   static std::string Encode(const Remembered& remembered);
+  // Whether all that was appended is forgotten.
+  static bool Covers(const SeqSet& forgotten, const Remembered& remembered);
   static bool Decode(std::string_view payload, Remembered& remembered);
   absl::Status DropIf(const std::function<bool(const Remembered&)>& chosen,
                       WriteBatch& batch) const;
 
-  const Store* const store_;
-  const uint64_t uid_;
+  absl::StatusOr<std::optional<Remembered>> Read(
+      uint64_t uid, const std::string& request_id) const;
+
+  const Store* store_;
+  Branch branch_;
 };
 
 }  // namespace mneme::memory

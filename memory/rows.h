@@ -26,6 +26,13 @@ class RowBlock {
  public:
   explicit RowBlock(const Profile& profile);
 
+  // A block of zeros with the positions of `of`, in the memory of one bank:
+  // what is left of a block of which everything is forgotten. REQUIRES: nobody
+  // writes its rows.
+  static std::shared_ptr<RowBlock> Blank(const Profile& profile,
+                                         const RowBlock& of);
+  bool blank() const { return key_stride_ == 0; }
+
   // [kBlockTokens, key_dim] and [kBlockTokens, value_dim] of one bank.
   std::byte* keys(size_t bank) { return &keys_[bank * key_stride_]; }
   std::byte* values(size_t bank) { return &values_[bank * value_stride_]; }
@@ -39,8 +46,10 @@ class RowBlock {
   std::span<const int64_t> positions() const { return positions_; }
 
  private:
-  size_t key_stride_;
-  size_t value_stride_;
+  RowBlock() = default;
+
+  size_t key_stride_ = 0;  // Of a blank block, every bank is the same.
+  size_t value_stride_ = 0;
   std::vector<std::byte> keys_;
   std::vector<std::byte> values_;
   std::array<int64_t, kBlockTokens> positions_{};

@@ -1,6 +1,7 @@
 #include "memory/sealing.h"
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -15,11 +16,12 @@
 namespace mneme::memory {
 namespace {
 
-// Payload: first seq and bank, then the index.
+// Payload: first seq, bank and forgotten tokens, then the index.
 std::string EncodeSegment(const Segment& segment, uint32_t bank) {
   base::ByteWriter out;
   out.Number(segment.range.begin);
   out.Number(bank);
+  out.Number(segment.forgotten_tokens);
   out.Raw(EncodeSegmentIndex(segment.banks[bank]));
   return out.Take();
 }
@@ -27,21 +29,25 @@ std::string EncodeSegment(const Segment& segment, uint32_t bank) {
 // Puts the banks of a segment, which come in order, together.
 class SegmentLoader {
  public:
-  SegmentLoader(const Profile& profile, uint64_t seq_next)
-      : profile_(profile), seq_next_(seq_next) {}
+  // Of segments that end at or below `seq_end`.
+  SegmentLoader(const Profile& profile, uint64_t seq_end)
+      : profile_(profile), seq_end_(seq_end) {}
 
   void Add(std::string_view payload) {
     base::ByteReader in(payload);
     const auto begin = in.Number<uint64_t>();
     const auto bank = in.Number<uint32_t>();
+    const auto forgotten_tokens = in.Number<uint64_t>();
     if (bank == 0) {
-      building_ = Segment{.range = {begin, begin + kSealTokens}, .banks = {}};
+      building_ = Segment{.range = {begin, begin + kSealTokens},
+                          .forgotten_tokens = forgotten_tokens,
+                          .banks = {}};
     }
     SegmentIndex index;
     // A hole among the banks leaves the segment incomplete, and it is dropped.
     if (!in.ok() || begin % kSealTokens != 0 ||
-        begin != building_.range.begin || begin > seq_next_ ||
-        seq_next_ - begin < kSealTokens || bank != building_.banks.size() ||
+        begin != building_.range.begin || begin > seq_end_ ||
+        seq_end_ - begin < kSealTokens || bank != building_.banks.size() ||
         !DecodeSegmentIndex(in.Raw(in.left()), kSealTokens, profile_.key_dim,
                             index)) {
       return;
@@ -56,7 +62,7 @@ class SegmentLoader {
 
  private:
   const Profile& profile_;
-  const uint64_t seq_next_;
+  const uint64_t seq_end_;
   Segment building_;
   SegmentList segments_;
 };
@@ -75,23 +81,34 @@ std::optional<SeqRange> NextRun(const LogView& view) {
   return SeqRange{begin, begin + kSealTokens};
 }
 
+void ReadRun(const LogView& view, SeqRange run, size_t bank, KeyReader& reader,
+             float* keys) {
+  const size_t dim = view.profile->key_dim;
+  ForEachSlice(*view.rows, run, [&](const BlockSlice& slice) {
+    const float* rows = reader.Keys(slice, bank);
+    std::copy(rows, rows + slice.count * dim,
+              keys + (slice.seq_first - run.begin) * dim);
+    return true;
+  });
+  // Whether their rows have been erased already or not.
+  view.forgotten->ForEachRun(run, [&](SeqRange gone) {
+    std::fill_n(keys + (gone.begin - run.begin) * dim, gone.size() * dim, 0.0F);
+  });
+}
+
 absl::StatusOr<std::shared_ptr<const Segment>> BuildSegment(
     const LogView& view, const attention::PositionEncoder& positions,
     SeqRange run, const Cancelled& cancelled) {
   const Profile& profile = *view.profile;
   auto segment = std::make_shared<Segment>();
   segment->range = run;
+  segment->forgotten_tokens = view.forgotten->CountIn(run);
   KeyReader reader(profile, positions,
                    FormOf(profile.knn->positions, profile.knn->dtype));
   std::vector<float> keys(run.size() * profile.key_dim);
   for (size_t bank = 0; bank < profile.bank_count(); ++bank) {
     if (cancelled()) return absl::CancelledError("sealing was stopped");
-    ForEachSlice(*view.rows, run, [&](const BlockSlice& slice) {
-      const float* rows = reader.Keys(slice, bank);
-      std::copy(rows, rows + slice.count * profile.key_dim,
-                keys.data() + (slice.seq_first - run.begin) * profile.key_dim);
-      return true;
-    });
+    ReadRun(view, run, bank, reader, keys.data());
     ASSIGN_OR_RETURN(
         SegmentIndex index,
         BuildSegmentIndex(keys.data(), run.size(), profile.key_dim));
@@ -113,22 +130,34 @@ void DeleteSegment(uint64_t uid, const Segment& segment, WriteBatch& batch) {
   }
 }
 
-SegmentList LoadSegments(const Store& store, uint64_t uid,
-                         const Profile& profile, uint64_t seq_next) {
-  SegmentLoader loader(profile, seq_next);
-  const KeyRange range = AllOf(uid, RecordKind::kSegment);
-  const absl::Status scanned = store.Scan(
-      range.first, range.second,
-      [&](std::string_view key, std::string_view record) {
-        const auto payload = OpenRecord(RecordKind::kSegment, key, record);
-        if (payload.ok()) loader.Add(*payload);
-        return true;
-      });
-  if (!scanned.ok()) {
-    base::Log(base::LogLevel::kWarning, "segments_unreadable",
-              {{"error", std::string(scanned.message())}});
+SegmentList LoadSegments(const Store& store, const Branch& branch,
+                         const Profile& profile, uint64_t seq_next,
+                         const SeqSet& forgotten) {
+  std::map<uint64_t, std::shared_ptr<const Segment>> found;
+  for (const Branch::Part& part : branch.Parts(seq_next)) {
+    SegmentLoader loader(profile, part.seqs.end);
+    const KeyRange range = AllOf(part.uid, RecordKind::kSegment);
+    const absl::Status scanned = store.Scan(
+        range.first, range.second,
+        [&](std::string_view key, std::string_view record) {
+          const auto payload = OpenRecord(RecordKind::kSegment, key, record);
+          if (payload.ok()) loader.Add(*payload);
+          return true;
+        });
+    if (!scanned.ok()) {
+      base::Log(base::LogLevel::kWarning, "segments_unreadable",
+                {{"error", std::string(scanned.message())}});
+    }
+    for (auto& segment : loader.Take()) {
+      const SeqRange seqs = segment->range;
+      if (segment->forgotten_tokens == forgotten.CountIn(seqs)) {
+        found[seqs.begin] = std::move(segment);
+      }
+    }
   }
-  return loader.Take();
+  SegmentList list;
+  for (auto& entry : found) list.push_back(std::move(entry.second));
+  return list;
 }
 
 std::shared_ptr<const SegmentList> WithSegment(

@@ -19,7 +19,10 @@ namespace mneme::memory {
 inline constexpr uint64_t kSealTokens = 4096;
 
 struct Segment {
-  SeqRange range;                   // kSealTokens long, a multiple of it.
+  SeqRange range;  // kSealTokens long, a multiple of it.
+  // Tokens in it that were forgotten when it was made, and so are no part of
+  // it: what is forgotten only grows, so equal counts mean the same tokens.
+  uint64_t forgotten_tokens = 0;
   std::vector<SegmentIndex> banks;  // Numbered as Profile says.
 };
 

@@ -39,6 +39,16 @@ void SeqSet::ForEachGap(SeqRange range,
   if (at < range.end) visit({at, range.end});
 }
 
+void SeqSet::ForEachRun(SeqRange range,
+                        const std::function<void(SeqRange)>& visit) const {
+  auto it = ranges_.upper_bound(range.begin);
+  if (it != ranges_.begin()) --it;
+  for (; it != ranges_.end() && it->first < range.end; ++it) {
+    const SeqRange run = Intersect({it->first, it->second}, range);
+    if (!run.empty()) visit(run);
+  }
+}
+
 uint64_t SeqSet::BeginOfLast(uint64_t count, uint64_t end) const {
   if (count == 0) return end;
   uint64_t at = end;

@@ -34,6 +34,9 @@ class SeqSet {
   // order.
   void ForEachGap(SeqRange range,
                   const std::function<void(SeqRange)>& visit) const;
+  // Calls `visit` with each maximal run of members inside `range`, in order.
+  void ForEachRun(SeqRange range,
+                  const std::function<void(SeqRange)>& visit) const;
   // The smallest b such that [b, end) holds `count` non-members, or 0.
   uint64_t BeginOfLast(uint64_t count, uint64_t end) const;
   bool empty() const { return ranges_.empty(); }

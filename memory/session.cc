@@ -1,11 +1,9 @@
 #include "memory/session.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <map>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <utility>
 
@@ -19,6 +17,8 @@
 #include "memory/context.h"
 #include "memory/entries.h"
 #include "memory/fold.h"
+#include "memory/forget.h"
+#include "memory/forgotten.h"
 #include "memory/head.h"
 #include "memory/intake.h"
 #include "memory/log.h"
@@ -48,7 +48,7 @@ absl::Status Refused(std::string_view reason, std::string_view message,
       {.reason = std::string(reason), .metadata = std::move(facts)});
 }
 
-SessionInfo InfoOf(const Head& head, const Session::Header& header) {
+SessionInfo InfoOf(const Head& head, const SessionHeader& header) {
   return {.seq_next = head.seq_next,
           .position_next = head.position_next,
           .tokens = head.tokens,
@@ -61,42 +61,49 @@ uint64_t LiveIn(const LogView& view, SeqRange range) {
   return range.size() - view.forgotten->CountIn(range);
 }
 
-SeqRange RangeOf(const Entry& entry) {
-  return {entry.seq_first, entry.seq_first + entry.seq_count};
-}
+// A compressive state that takes no more steps than this, some 0.1 s, is made
+// anew at once.
+constexpr uint64_t kRebuildStepsMax = uint64_t{1} << 28;
+
+// Blocks whose forgotten rows are overwritten while writers wait.
+constexpr uint64_t kErasedBlocks = 64;
 
 }  // namespace
 
 class Session::Impl {
  public:
-  Impl(Store* store, const base::Clock* clock, Header header,
-       attention::PositionEncoder positions)
+  Impl(Store* store, const base::Clock* clock, SharedRows* shared,
+       SessionRecord record, attention::PositionEncoder positions)
       : store_(store),
         clock_(clock),
-        header_(std::move(header)),
+        header_(std::move(record.header)),
         positions_(std::move(positions)),
-        requests_(store, header_.uid),
-        log_(header_.uid, &header_.profile) {}
+        branch_(std::make_shared<const Branch>(std::move(record.branch))),
+        requests_(store, *branch_),
+        log_(&header_.profile, shared) {}
 
   absl::Status Load() {
     base::MutexLock lock(&writer_);
     ASSIGN_OR_RETURN(head_,
-                     ReadHead(*store_, header_.uid, header_.create_time_us));
-    RETURN_IF_ERROR(log_.Load(*store_, head_.seq_next));
+                     ReadHead(*store_, branch_->uid, header_.create_time_us));
     auto forgotten = std::make_shared<SeqSet>();
-    RETURN_IF_ERROR(LoadForgotten(*store_, header_.uid, *forgotten));
+    RETURN_IF_ERROR(LoadForgotten(*store_, branch_->uid, *forgotten));
+    RETURN_IF_ERROR(log_.Load(*store_, *branch_, head_.seq_next, *forgotten));
     auto view = std::make_shared<LogView>();
     view->profile = &header_.profile;
+    view->identity = header_.Identity();
+    view->branch = branch_;
     view->rows = log_.rows();
     view->seq_next = head_.seq_next;
     view->position_next = head_.position_next;
     view->committed_seq = head_.committed_seq;
-    view->segments = std::make_shared<SegmentList>(
-        LoadSegments(*store_, header_.uid, header_.profile, head_.seq_next));
+    view->segments = std::make_shared<SegmentList>(LoadSegments(
+        *store_, *branch_, header_.profile, head_.seq_next, *forgotten));
     view->forgotten = std::move(forgotten);
     if (header_.profile.compressive) ReplayFold(*view);
     if (takes_text()) {
-      RETURN_IF_ERROR(LoadEntries(*store_, header_.uid, head_.seq_next, text_));
+      RETURN_IF_ERROR(LoadEntries(*store_, *branch_, head_.seq_next,
+                                  *view->forgotten, text_));
       view->text = text_.View();
     }
     Publish(std::move(view));
@@ -104,7 +111,7 @@ class Session::Impl {
     return absl::OkStatus();
   }
 
-  const Header& header() const { return header_; }
+  const SessionHeader& header() const { return header_; }
 
   std::shared_ptr<const LogView> View() const {
     base::MutexLock lock(&view_mutex_);
@@ -147,7 +154,7 @@ class Session::Impl {
                  .metadata = entry.metadata,
                  .seq_first = head.seq_next,
                  .seq_count = static_cast<uint32_t>(prepared.rows)};
-    PutEntry(header_.uid, stored, prepared.terms, batch);
+    PutEntry(branch_->uid, stored, prepared.terms, batch);
     ++head.entries;
     AppendResult result;
     result.entry = stored.number;
@@ -205,61 +212,102 @@ class Session::Impl {
     return AssembleOver(*View(), positions_, text_encoder_, query, cancelled);
   }
 
-  // Forgets the entries that `chosen` picks; `what` names them for NOT_FOUND.
-  template <typename Chosen>
-  absl::StatusOr<ForgetResult> Forget(const std::string& what, bool dry_run,
-                                      Chosen chosen) {
+  absl::StatusOr<ForgetResult> Forget(const ForgetTarget& target, bool dry_run,
+                                      WriteBatch batch) {
     base::MutexLock lock(&writer_);
     RETURN_IF_ERROR(CheckOpen());
     const std::shared_ptr<const LogView> before = View();
-    Entries gone;
-    Entries stay;
-    for (size_t i = 0; before->text && i < before->text->entry_count; ++i) {
-      const auto& entry = (*before->text->entries)[i];
-      (chosen(*entry) ? gone : stay).push_back(entry);
-    }
-    if (gone.empty()) {
-      return base::Error(
-          absl::StatusCode::kNotFound,
-          absl::StrCat(header_.name.ToString(), " has no ", what),
-          {.reason = "ENTRY_NOT_FOUND"});
-    }
-    WriteBatch batch;
-    auto view = std::make_shared<LogView>(*before);
-    const ForgetResult result = HideEntries(gone, *view, batch);
+    ASSIGN_OR_RETURN(const Gone gone,
+                     ChooseGone(*before, target, header_.name.ToString()));
+    const ForgetResult result{.entries = gone.entries.size(),
+                              .tokens = gone.tokens};
     if (dry_run) return result;
-    TextIndex kept;
-    for (const auto& entry : stay) {
-      ASSIGN_OR_RETURN(const EntryTerms terms,
-                       ReadTerms(*store_, header_.uid, *entry));
-      kept.Add(*entry, terms);
+    auto view = std::make_shared<LogView>(*before);
+    auto forgotten = std::make_shared<SeqSet>(*before->forgotten);
+    for (const ForgottenRun& run : RunsOf(*before, gone)) {
+      forgotten->Add(run.seqs);
+      PutForgotten(branch_->uid, run, batch);
     }
-    Log::Overwritten overwritten = log_.Overwrite(RangesOfEntries(gone), batch);
-    view->rows = overwritten.rows;
-    view->segments = DropSegments(*before->segments, gone, batch);
-    RETURN_IF_ERROR(requests_.DropEntries(NumbersOf(gone), batch));
-    if (before->fold) {
-      auto fold =
-          std::make_shared<Fold>(header_.profile, before->fold->features);
-      fold->AbsorbUpTo(header_.profile, *view->rows, *view->forgotten,
-                       AbsorbedEnd(header_.profile, view->ranges()));
-      PutCheckpoint(header_.uid, header_.profile, *fold, batch);
-      view->checkpoint_seq = fold->absorbed_seq;
-      view->fold = std::move(fold);
+    view->forgotten = std::move(forgotten);
+    for (const auto& entry : gone.entries) {
+      DeleteEntry(branch_->uid, entry->number, batch);
     }
+    RETURN_IF_ERROR(requests_.DropForgotten(*view->forgotten, batch));
+    view->segments = DropSegments(*before->segments, gone.seqs, batch);
+    if (before->fold) ForgetInFold(*before->fold, gone.seqs, *view, batch);
     Head head = head_;
     head.update_time_us = MicrosNow(*clock_);
     head.tokens -= result.tokens;
     head.entries -= result.entries;
-    PutHead(header_.uid, head, batch);
-    view->text = kept.View();
+    PutHead(branch_->uid, head, batch);
+    TextIndex text;
+    if (takes_text()) {
+      text = text_.Without(gone.seqs);
+      view->text = text.View();
+    }
     RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
     head_ = head;
-    log_.Replace(std::move(overwritten));
-    text_ = std::move(kept);
+    text_ = std::move(text);
     Publish(std::move(view));
-    compaction_due_ = true;
     return result;
+  }
+
+  absl::Status Clean(const Cancelled& cancelled) {
+    RETURN_IF_ERROR(RebuildFold(cancelled));
+    for (uint64_t block = 0;; block += kErasedBlocks) {
+      if (cancelled()) return absl::CancelledError("cleaning was stopped");
+      base::MutexLock lock(&writer_);
+      const std::shared_ptr<const LogView> before = View();
+      if (block * kBlockTokens >= before->seq_next) break;
+      WriteBatch batch;
+      Log::Erased erased =
+          log_.Erase(*before->forgotten, block, block + kErasedBlocks, batch);
+      if (batch.operations.empty()) continue;
+      RETURN_IF_ERROR(CheckOpen());
+      auto view = std::make_shared<LogView>(*before);
+      view->rows = erased.rows;
+      RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
+      log_.Replace(std::move(erased));
+      Publish(std::move(view));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Fork(std::optional<uint64_t> at_seq, uint64_t own_uid,
+                    SessionRecord& self, SessionRecord& fork,
+                    WriteBatch batch) {
+    base::MutexLock lock(&writer_);
+    RETURN_IF_ERROR(CheckOpen());
+    const std::shared_ptr<const LogView> view = View();
+    const uint64_t at = at_seq.value_or(view->seq_next);
+    ASSIGN_OR_RETURN(const Head head, HeadOfFork(*view, at));
+    auto own = std::make_shared<Branch>(*branch_);
+    if (at > branch_->seq_begin()) {
+      own->trunks.push_back({.uid = branch_->uid,
+                             .seq_end = head_.seq_next,
+                             .entry_end = head_.entry_next});
+      own->uid = own_uid;
+      RETURN_IF_ERROR(MoveOwn(own_uid, batch));
+      self.branch = *own;
+      PutSession(self, batch);
+    }
+    fork.branch.trunks = own->TrunksBelow(at, head.entry_next);
+    PutSession(fork, batch);
+    PutHead(fork.branch.uid, head, batch);
+    view->forgotten->ForEachRun({0, at}, [&](SeqRange run) {
+      PutForgotten(fork.branch.uid, {.seqs = run, .probes = {}}, batch);
+    });
+    RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
+    if (own->uid == branch_->uid) return absl::OkStatus();
+    broken_ = true;
+    branch_ = std::move(own);
+    requests_ = Requests(store_, *branch_);
+    log_.BranchOff(own_uid);
+    auto after = std::make_shared<LogView>(*view);
+    after->branch = branch_;
+    Publish(std::move(after));
+    broken_ = false;
+    return absl::OkStatus();
   }
 
   absl::StatusOr<CommitResult> CommitWindow(
@@ -293,7 +341,7 @@ class Session::Impl {
       Head head = head_;
       head.committed_seq = view->committed_seq;
       head.update_time_us = MicrosNow(*clock_);
-      PutHead(header_.uid, head, batch);
+      PutHead(branch_->uid, head, batch);
       RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
       head_ = head;
       Publish(view);
@@ -313,7 +361,7 @@ class Session::Impl {
       return Refused("NO_COMPRESSIVE_TIER",
                      "the session's profile has no compressive tier");
     }
-    return ReadCompressive(*View(), layer, known_version, header_.uid);
+    return ReadCompressive(*View(), layer, known_version);
   }
 
   absl::StatusOr<std::vector<VerifyCheck>> Verify(
@@ -321,7 +369,7 @@ class Session::Impl {
     // A mutation in between would look like damage.
     base::MutexLock lock(&writer_);
     RETURN_IF_ERROR(CheckOpen());
-    return VerifySession(*store_, header_.uid, *View(), positions_, cancelled);
+    return VerifySession(*store_, *View(), positions_, cancelled);
   }
 
   SessionInfo Info() const {
@@ -358,12 +406,6 @@ class Session::Impl {
     closed_ = true;
   }
 
-  absl::Status CompactForgotten() {
-    if (!compaction_due_.exchange(false)) return absl::OkStatus();
-    const KeyRange records = AllOf(header_.uid);
-    return store_->Compact(records.first, records.second);
-  }
-
   absl::StatusOr<bool> SealOne(const Cancelled& cancelled) {
     const std::shared_ptr<const LogView> view = View();
     const std::optional<SeqRange> run = NextRun(*view);
@@ -376,7 +418,7 @@ class Session::Impl {
     if (now->forgotten != view->forgotten) return true;
     if (closed_ || NextRun(*now) != run) return false;
     WriteBatch batch;
-    PutSegment(header_.uid, *segment, batch);
+    PutSegment(branch_->uid, *segment, batch);
     const std::shared_ptr<const SegmentList> kept = DropEvicted(*now, batch);
     // Derived: what is lost is built again.
     RETURN_IF_ERROR(store_->Write(batch, /*sync=*/false));
@@ -387,8 +429,6 @@ class Session::Impl {
   }
 
  private:
-  using Entries = std::vector<std::shared_ptr<const Entry>>;
-
   // What an append of text adds to the text index.
   struct NewEntry {
     Entry entry;
@@ -431,8 +471,8 @@ class Session::Impl {
       const AppendOptions& options, uint64_t fingerprint)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     RETURN_IF_ERROR(CheckOpen());
-    ASSIGN_OR_RETURN(auto known,
-                     requests_.Find(options.request_id, fingerprint));
+    ASSIGN_OR_RETURN(auto known, requests_.Find(options.request_id, fingerprint,
+                                                *View()->forgotten));
     if (known) return known;
     RETURN_IF_ERROR(CheckSeq(options.expected_seq));
     return known;
@@ -474,7 +514,7 @@ class Session::Impl {
     Absorb(*view, batch);
     requests_.Put(options.request_id, fingerprint, head.update_time_us, result,
                   batch);
-    PutHead(header_.uid, head, batch);
+    PutHead(branch_->uid, head, batch);
     RETURN_IF_ERROR(store_->Write(batch, options.sync));
     // What is written is acknowledged or, should memory run out in between,
     // found by opening the session again; nothing goes on from a half.
@@ -499,47 +539,127 @@ class Session::Impl {
     auto fold = std::make_shared<Fold>(*view.fold);
     fold->AbsorbUpTo(header_.profile, *log_.rows(), *view.forgotten, end);
     if (end >= view.checkpoint_seq + kCheckpointTokens) {
-      PutCheckpoint(header_.uid, header_.profile, *fold, batch);
+      PutCheckpoint(branch_->uid, header_.profile, *fold, batch);
       view.checkpoint_seq = end;
     }
     view.fold = std::move(fold);
   }
 
-  static std::set<uint64_t> NumbersOf(const Entries& entries) {
-    std::set<uint64_t> numbers;
-    for (const auto& entry : entries) numbers.insert(entry->number);
-    return numbers;
-  }
-
-  // Neighbours become one range, so that a block is written once.
-  static SeqSet RangesOfEntries(const Entries& entries) {
-    SeqSet ranges;
-    for (const auto& entry : entries) ranges.Add(RangeOf(*entry));
-    return ranges;
-  }
-
-  ForgetResult HideEntries(const Entries& gone, LogView& view,
-                           WriteBatch& batch) const {
-    ForgetResult result;
-    auto forgotten = std::make_shared<SeqSet>(*view.forgotten);
-    for (const auto& entry : gone) {
-      forgotten->Add(RangeOf(*entry));
-      PutForgotten(header_.uid, *entry, batch);
-      ++result.entries;
-      result.tokens += entry->seq_count;
+  // A state that has absorbed what is forgotten is made anew: at once, if that
+  // is quick.
+  void ForgetInFold(const Fold& before, const SeqSet& gone, LogView& view,
+                    WriteBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    const uint64_t end = AbsorbedEnd(header_.profile, view.ranges());
+    if (gone.CountIn({0, before.absorbed_seq}) == 0 &&
+        end >= before.absorbed_seq) {
+      return;
     }
-    view.forgotten = std::move(forgotten);
-    return result;
+    DeleteCheckpoint(branch_->uid, header_.profile, batch);
+    view.checkpoint_seq = 0;
+    view.fold = nullptr;
+    if (end > kRebuildStepsMax / AbsorbSteps(header_.profile)) {
+      features_ = before.features;
+      return;
+    }
+    auto fold = std::make_shared<Fold>(header_.profile, before.features);
+    fold->AbsorbUpTo(header_.profile, *view.rows, *view.forgotten, end);
+    PutCheckpoint(branch_->uid, header_.profile, *fold, batch);
+    view.checkpoint_seq = fold->absorbed_seq;
+    view.fold = std::move(fold);
+  }
+
+  // Folds outside the lock, piece by piece, then catches up under it.
+  absl::Status RebuildFold(const Cancelled& cancelled) {
+    std::shared_ptr<const LogView> view = View();
+    while (view->rebuilding()) {
+      auto fold = std::make_shared<Fold>(header_.profile, Features());
+      const uint64_t end = AbsorbedEnd(header_.profile, view->ranges());
+      const uint64_t piece = header_.profile.compressive->segment_tokens;
+      while (fold->absorbed_seq < end) {
+        if (cancelled()) return absl::CancelledError("cleaning was stopped");
+        fold->AbsorbUpTo(header_.profile, *view->rows, *view->forgotten,
+                         fold->absorbed_seq + piece);
+      }
+      base::MutexLock lock(&writer_);
+      RETURN_IF_ERROR(CheckOpen());
+      const std::shared_ptr<const LogView> now = View();
+      if (now->forgotten != view->forgotten) {
+        view = now;  // More was forgotten meanwhile.
+        continue;
+      }
+      auto rebuilt = std::make_shared<LogView>(*now);
+      fold->AbsorbUpTo(header_.profile, *now->rows, *now->forgotten,
+                       AbsorbedEnd(header_.profile, now->ranges()));
+      WriteBatch batch;
+      PutCheckpoint(branch_->uid, header_.profile, *fold, batch);
+      RETURN_IF_ERROR(store_->Write(batch, /*sync=*/false));
+      rebuilt->checkpoint_seq = fold->absorbed_seq;
+      rebuilt->fold = std::move(fold);
+      Publish(std::move(rebuilt));
+      break;
+    }
+    return absl::OkStatus();
+  }
+
+  std::shared_ptr<const attention::PerformerFeatures> Features() const {
+    base::MutexLock lock(&writer_);
+    return features_;
+  }
+
+  // The head of a fork of the log below `at`, which must not cut an entry.
+  absl::StatusOr<Head> HeadOfFork(const LogView& view, uint64_t at) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    Head head = head_;
+    head.update_time_us = MicrosNow(*clock_);
+    if (at == head.seq_next) return head;
+    if (at > head.seq_next) {
+      return base::InvalidField(
+          "at_seq", absl::StrCat(at),
+          absl::StrCat("at most ", head.seq_next, ", where the log ends"));
+    }
+    head.seq_next = at;
+    head.position_next = at == 0 ? 0 : PositionAt(*view.rows, at - 1) + 1;
+    head.committed_seq = std::min(head.committed_seq, at);
+    head.tokens = at - view.forgotten->CountIn({0, at});
+    head.entries = 0;
+    for (size_t i = 0; view.text && i < view.text->entry_count; ++i) {
+      const Entry& entry = *(*view.text->entries)[i];
+      if (entry.seq_first >= at) {
+        head.entry_next = entry.number;
+        break;
+      }
+      const uint64_t end = entry.seq_first + entry.seq_count;
+      if (end > at) {
+        return base::InvalidField("at_seq", absl::StrCat(at),
+                                  absl::StrCat("the border of an entry: ",
+                                               entry.seq_first, " or ", end));
+      }
+      ++head.entries;
+    }
+    return head;
+  }
+
+  // What is not part of the trunk that its records become goes with it.
+  absl::Status MoveOwn(uint64_t uid, WriteBatch& batch) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    PutHead(uid, head_, batch);
+    batch.Delete(HeadKey(branch_->uid));
+    const KeyRange forgotten = AllOf(branch_->uid, RecordKind::kForgotten);
+    batch.DeleteRange(forgotten.first, forgotten.second);
+    return ScanForgotten(*store_, branch_->uid, [&](const ForgottenRun& run) {
+      PutForgotten(uid, run, batch);
+    });
   }
 
   // Without the segments of which a quota has evicted every token.
   std::shared_ptr<const SegmentList> DropEvicted(const LogView& view,
-                                                 WriteBatch& batch) const {
+                                                 WriteBatch& batch) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     const uint64_t begin = view.ranges().knn.begin;
     auto kept = std::make_shared<SegmentList>();
     for (const auto& segment : *view.segments) {
       if (segment->range.end <= begin) {
-        DeleteSegment(header_.uid, *segment, batch);
+        DeleteSegment(branch_->uid, *segment, batch);
       } else {
         kept->push_back(segment);
       }
@@ -550,16 +670,13 @@ class Session::Impl {
   // Centres of clusters are means of keys, so segments that saw a forgotten key
   // go too, and are sealed anew.
   std::shared_ptr<const SegmentList> DropSegments(const SegmentList& segments,
-                                                  const Entries& gone,
-                                                  WriteBatch& batch) const {
+                                                  const SeqSet& gone,
+                                                  WriteBatch& batch) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     auto kept = std::make_shared<SegmentList>();
     for (const auto& segment : segments) {
-      const bool hit =
-          std::any_of(gone.begin(), gone.end(), [&](const auto& entry) {
-            return !Intersect(segment->range, RangeOf(*entry)).empty();
-          });
-      if (hit) {
-        DeleteSegment(header_.uid, *segment, batch);
+      if (gone.CountIn(segment->range) > 0) {
+        DeleteSegment(branch_->uid, *segment, batch);
       } else {
         kept->push_back(segment);
       }
@@ -570,15 +687,15 @@ class Session::Impl {
   // The checkpoint, and the log from there.
   void ReplayFold(LogView& view) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     const uint64_t end = AbsorbedEnd(header_.profile, view.ranges());
-    auto fold = std::make_shared<Fold>(
-        LoadCheckpoint(*store_, header_.uid, header_.profile, end));
+    auto fold = std::make_shared<Fold>(LoadCheckpoint(
+        *store_, *branch_, header_.profile, end, *view.forgotten));
     view.checkpoint_seq = fold->absorbed_seq;
     fold->AbsorbUpTo(header_.profile, *log_.rows(), *view.forgotten, end);
     view.fold = std::move(fold);
   }
 
   // Housekeeping: a store that refuses writes must not keep a session shut.
-  void DropOldRequests() const {
+  void DropOldRequests() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     WriteBatch batch;
     absl::Status dropped = requests_.DropOlder(
         MicrosNow(*clock_) - kRequestMemorySeconds * 1'000'000, batch);
@@ -594,20 +711,23 @@ class Session::Impl {
 
   Store* const store_;
   const base::Clock* const clock_;
-  const Header header_;
+  const SessionHeader header_;
   const attention::PositionEncoder positions_;
   const HashEncoder text_encoder_;
-  const Requests requests_;
 
   // Writers hold writer_ for a whole mutation, its sync included; view_mutex_
   // only guards the pointer, so readers never wait for the disk.
   mutable base::Mutex writer_;
+  std::shared_ptr<const Branch> branch_ ABSL_GUARDED_BY(writer_);
+  Requests requests_ ABSL_GUARDED_BY(writer_);
   Log log_ ABSL_GUARDED_BY(writer_);
   TextIndex text_ ABSL_GUARDED_BY(writer_);
   Head head_ ABSL_GUARDED_BY(writer_);
   bool closed_ ABSL_GUARDED_BY(writer_) = false;
   bool broken_ ABSL_GUARDED_BY(writer_) = false;
-  std::atomic<bool> compaction_due_{false};
+  // Of the fold that is being rebuilt: drawing them takes time.
+  std::shared_ptr<const attention::PerformerFeatures> features_
+      ABSL_GUARDED_BY(writer_);
 
   mutable base::Mutex view_mutex_ ABSL_ACQUIRED_AFTER(writer_);
   std::shared_ptr<const LogView> view_ ABSL_GUARDED_BY(view_mutex_);
@@ -619,20 +739,23 @@ Session::~Session() = default;
 
 absl::StatusOr<std::shared_ptr<Session>> Session::Open(Store* store,
                                                        const base::Clock* clock,
-                                                       Header header) {
-  const std::string name = header.name.ToString();
-  ASSIGN_OR_RETURN(
-      attention::PositionEncoder positions,
-      attention::PositionEncoder::Create(
-          header.profile.position, static_cast<int>(header.profile.key_dim)));
-  auto impl = std::make_unique<Impl>(store, clock, std::move(header),
+                                                       SharedRows* shared,
+                                                       SessionRecord record) {
+  const std::string name = record.header.name.ToString();
+  const Profile& profile = record.header.profile;
+  ASSIGN_OR_RETURN(attention::PositionEncoder positions,
+                   attention::PositionEncoder::Create(
+                       profile.position, static_cast<int>(profile.key_dim)));
+  auto impl = std::make_unique<Impl>(store, clock, shared, std::move(record),
                                      std::move(positions));
   const absl::Status loaded = impl->Load();
   if (!loaded.ok()) return base::Annotate(loaded, name);
   return std::shared_ptr<Session>(new Session(std::move(impl)));
 }
 
-const Session::Header& Session::header() const { return impl_->header(); }
+const SessionHeader& Session::header() const { return impl_->header(); }
+
+Branch Session::branch() const { return *impl_->View()->branch; }
 
 absl::StatusOr<AppendResult> Session::AppendText(const TextEntry& entry,
                                                  const AppendOptions& options) {
@@ -659,19 +782,9 @@ absl::StatusOr<ContextResult> Session::AssembleContext(
   return impl_->AssembleContext(query, cancelled);
 }
 
-absl::StatusOr<ForgetResult> Session::ForgetEntry(uint64_t entry,
-                                                  bool dry_run) {
-  return impl_->Forget(
-      absl::StrCat("entry ", entry), dry_run,
-      [&](const Entry& known) { return known.number == entry; });
-}
-
-absl::StatusOr<ForgetResult> Session::ForgetSource(const std::string& source,
-                                                   bool dry_run) {
-  RETURN_IF_ERROR(CheckSource(source));
-  return impl_->Forget(
-      absl::StrCat("entry of source ", base::Quoted(source)), dry_run,
-      [&](const Entry& known) { return known.source == source; });
+absl::StatusOr<ForgetResult> Session::Forget(const ForgetTarget& target,
+                                             bool dry_run, WriteBatch with) {
+  return impl_->Forget(target, dry_run, std::move(with));
 }
 
 absl::StatusOr<CommitResult> Session::CommitWindow(
@@ -700,16 +813,25 @@ SessionCounts Session::Counts() const { return impl_->Counts(); }
 
 void Session::Close() { impl_->Close(); }
 
+absl::Status Session::Clean(const Cancelled& cancelled) {
+  return impl_->Clean(cancelled);
+}
+
+absl::Status Session::Fork(std::optional<uint64_t> at_seq, uint64_t own_uid,
+                           SessionRecord& self, SessionRecord& fork,
+                           WriteBatch with) {
+  return impl_->Fork(at_seq, own_uid, self, fork, std::move(with));
+}
+
 absl::StatusOr<bool> Session::SealOne(const Cancelled& cancelled) {
   return impl_->SealOne(cancelled);
 }
 
-absl::Status Session::CompactForgotten() { return impl_->CompactForgotten(); }
-
 absl::StatusOr<SessionInfo> Session::ReadInfo(const Store& store,
-                                              const Header& header) {
+                                              const SessionRecord& record) {
+  const SessionHeader& header = record.header;
   ASSIGN_OR_RETURN(const Head head,
-                   ReadHead(store, header.uid, header.create_time_us));
+                   ReadHead(store, record.branch.uid, header.create_time_us));
   return InfoOf(head, header);
 }
 

@@ -13,8 +13,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
-#include "memory/profile.h"
-#include "memory/session_name.h"
+#include "memory/header.h"
+#include "memory/shared_rows.h"
 #include "memory/store.h"
 #include "memory/types.h"
 
@@ -24,29 +24,24 @@ namespace mneme::memory {
 // for computing readers.
 class Session {
  public:
-  // What is stored about a session once, at its creation.
-  struct Header {
-    uint64_t uid = 0;  // Prefix of its records; never used again.
-    SessionName name;
-    Profile profile;
-    int64_t create_time_us = 0;
-  };
-
   // Reads a session's log and makes its views.
   // Errors: DATA_LOSS naming the session and the record; the store's.
-  // Lifetime: `store` and `clock` outlive the session.
+  // Lifetime: `store`, `clock` and `shared` outlive the session.
   static absl::StatusOr<std::shared_ptr<Session>> Open(Store* store,
                                                        const base::Clock* clock,
-                                                       Header header);
+                                                       SharedRows* shared,
+                                                       SessionRecord record);
   // What Info says, without opening the session. Errors: DATA_LOSS; the
   // store's.
   static absl::StatusOr<SessionInfo> ReadInfo(const Store& store,
-                                              const Header& header);
+                                              const SessionRecord& record);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  const Header& header() const;
+  const SessionHeader& header() const;
+  // Where its records lie.
+  Branch branch() const;
 
   // Appends an entry: text, passages, keys, values, postings, in one batch.
   // Errors: INVALID_ARGUMENT for text that is empty, blank, too long or not
@@ -75,14 +70,29 @@ class Session {
   absl::StatusOr<ContextResult> AssembleContext(
       const ContextQuery& query, const Cancelled& cancelled) const;
 
-  // Forgets one entry, or every entry of `source`: hidden in every tier and in
-  // the text when this returns, compressive state rebuilt, rows overwritten.
-  // A dry run only counts.
-  // Errors: NOT_FOUND; the store's, and then nothing was forgotten.
-  absl::StatusOr<ForgetResult> ForgetEntry(uint64_t entry,
-                                           bool dry_run = false);
-  absl::StatusOr<ForgetResult> ForgetSource(const std::string& source,
-                                            bool dry_run = false);
+  // Forgets what `target` picks: hidden in every tier and in the text when this
+  // returns. Its bytes, and a large compressive state made of them, wait for
+  // Clean; until then, reads of that state answer UNAVAILABLE STATE_REBUILDING.
+  // `with` is written together with it. A dry run only counts.
+  // Errors: as ChooseGone; the store's, and then nothing was forgotten.
+  absl::StatusOr<ForgetResult> Forget(const ForgetTarget& target,
+                                      bool dry_run = false,
+                                      WriteBatch with = {});
+
+  // Makes anew what was made of forgotten tokens, and overwrites their rows, in
+  // memory and in the session's own records. Nothing to do is no error.
+  // Errors: CANCELLED; the store's. Again: goes on where it stopped.
+  absl::Status Clean(const Cancelled& cancelled);
+
+  // Writes `fork` as a session that remembers this one's log below `at_seq`, or
+  // all of it, and `with` in the same batch. What both read becomes a trunk,
+  // and this session goes on under `own_uid`, unless that was so before:
+  // `self`, its record, and `fork` get their new branches.
+  // Errors: INVALID_ARGUMENT for a seq behind the log or inside an entry; the
+  // store's, and then nothing happened.
+  // REQUIRES: fork has its header, ttl and a uid that nobody uses.
+  absl::Status Fork(std::optional<uint64_t> at_seq, uint64_t own_uid,
+                    SessionRecord& self, SessionRecord& fork, WriteBatch with);
 
   // All but the last `keep_tokens` leave the window, durably; with landmarks,
   // back to the start of a chunk.
@@ -121,10 +131,6 @@ class Session {
   absl::StatusOr<bool> SealOne(const Cancelled& cancelled = [] {
     return false;
   });
-
-  // Rewrites the session's part of the disk if something was forgotten since
-  // the last time, so that its bytes leave it.
-  absl::Status CompactForgotten();
 
  private:
   class Impl;

@@ -119,6 +119,25 @@ void TextIndex::Add(Entry entry, const EntryTerms& terms) {
   text_bytes_ += shared->text.size();
 }
 
+TextIndex TextIndex::Without(const SeqSet& gone) const {
+  TextIndex kept;
+  for (size_t i = 0; i < entries_->size(); ++i) {
+    const auto& entry = (*entries_)[i];
+    if (gone.Contains(entry->seq_first)) continue;
+    kept.entries_->push_back(entry);
+    kept.text_bytes_ += entry->text.size();
+  }
+  std::vector<uint32_t> new_ids(passages_->size(), LexicalRun::kGone);
+  for (size_t i = 0; i < passages_->size(); ++i) {
+    const PassagePlace& place = (*passages_)[i];
+    if (gone.Contains(place.seq_first)) continue;
+    new_ids[i] = static_cast<uint32_t>(kept.passages_->size());
+    kept.passages_->push_back(place);
+  }
+  kept.lexical_ = lexical_.Without(new_ids);
+  return kept;
+}
+
 std::shared_ptr<const TextView> TextIndex::View() const {
   TextView view;
   view.entries = entries_;

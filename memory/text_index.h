@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/stable_list.h"
+#include "memory/seq_set.h"
 #include "memory/text/lexical.h"
 #include "memory/text/passages.h"
 #include "memory/text/terms.h"
@@ -79,6 +80,9 @@ class TextIndex {
   // REQUIRES: entries come in the order of the log.
   void Add(Entry entry, const EntryTerms& terms);
   std::shared_ptr<const TextView> View() const;
+
+  // The index as if the entries with seqs in `gone` had never been added.
+  TextIndex Without(const SeqSet& gone) const;
 
  private:
   std::shared_ptr<base::StableList<std::shared_ptr<const Entry>>> entries_;

@@ -7,13 +7,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
+
+#include "memory/seq_set.h"
 
 namespace mneme::memory {
 
@@ -185,6 +189,20 @@ struct ContextResult {
   uint32_t omitted = 0;
 };
 
+// Times [begin, end) in microseconds since the epoch.
+struct TimeRange {
+  int64_t begin_us = std::numeric_limits<int64_t>::min();
+  int64_t end_us = std::numeric_limits<int64_t>::max();
+};
+
+struct EntryNumber {
+  uint64_t number = 0;
+};
+
+// What to forget. Of a filter, at least one field must be given.
+using ForgetTarget =
+    std::variant<EntryNumber, SeqRange, TimeRange, RecallFilter>;
+
 struct ForgetResult {
   uint64_t entries = 0;
   uint64_t tokens = 0;
@@ -241,6 +259,7 @@ struct VerifyCheck {
 };
 
 struct SessionInfo {
+  int64_t ttl_us = 0;  // 0: it is never deleted by itself.
   uint64_t seq_next = 0;
   int64_t position_next = 0;
   uint64_t tokens = 0;

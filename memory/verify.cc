@@ -19,6 +19,7 @@
 #include "memory/keys.h"
 #include "memory/knn_search.h"
 #include "memory/record.h"
+#include "memory/sealing.h"
 #include "memory/tier_scorer.h"
 
 namespace mneme::memory {
@@ -31,11 +32,10 @@ constexpr double kAttentionErrorMax = 1e-4;
 
 class Verifier {
  public:
-  Verifier(const Store& store, uint64_t uid, const LogView& view,
+  Verifier(const Store& store, const LogView& view,
            const attention::PositionEncoder& positions,
            const Cancelled& cancelled)
       : store_(store),
-        uid_(uid),
         view_(view),
         profile_(*view.profile),
         positions_(positions),
@@ -67,8 +67,17 @@ class Verifier {
   absl::Status CheckRecords() {
     VerifyCheck records{.name = "records"};
     VerifyCheck blocks{.name = "blocks"};
-    uint64_t positions_seen = 0;
-    const KeyRange range = AllOf(uid_);
+    for (const Branch::Part& part : view_.branch->Parts(view_.seq_next)) {
+      RETURN_IF_ERROR(CheckPart(part, records, blocks));
+    }
+    checks_.push_back(std::move(records));
+    checks_.push_back(std::move(blocks));
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckPart(const Branch::Part& part, VerifyCheck& records,
+                         VerifyCheck& blocks) {
+    const KeyRange range = AllOf(part.uid);
     const size_t kind_at = range.first.size();
     RETURN_IF_ERROR(
         store_.Scan(range.first, range.second,
@@ -78,60 +87,59 @@ class Verifier {
                       ++records.checked;
                       if (!payload.ok()) {
                         Fail(records, std::string(payload.status().message()));
-                      } else if (kind == RecordKind::kRows) {
-                        CheckBlock(key, *payload, blocks);
-                      } else if (kind == RecordKind::kPositions) {
-                        CheckPositions(*payload, positions_seen++, blocks);
                       }
                       return !cancelled_();
                     }));
-    const uint64_t expected =
-        view_.seq_next / kBlockTokens * profile_.bank_count();
-    if (blocks.ok && blocks.checked != expected) {
-      Fail(blocks, absl::StrCat(blocks.checked, " blocks on disk, ", expected,
-                                " expected"));
+    // Blocks that were completed under this uid.
+    const uint64_t end = part.seqs.end / kBlockTokens;
+    for (uint64_t number = part.seqs.begin / kBlockTokens;
+         number < end && !cancelled_(); ++number) {
+      RETURN_IF_ERROR(CheckBlock(part.uid, number, blocks));
     }
-    checks_.push_back(std::move(records));
-    checks_.push_back(std::move(blocks));
     return absl::OkStatus();
   }
 
-  void CheckBlock(std::string_view key, std::string_view payload,
-                  VerifyCheck& check) const {
-    const uint64_t number = check.checked / profile_.bank_count();
-    const size_t bank = check.checked % profile_.bank_count();
-    ++check.checked;
-    const size_t key_bytes = kBlockTokens * profile_.key_bytes();
-    const size_t value_bytes = kBlockTokens * profile_.value_bytes();
-    if (number >= view_.seq_next / kBlockTokens ||
-        key != RowsKey(uid_, number, static_cast<uint32_t>(bank)) ||
-        payload.size() != key_bytes + value_bytes) {
-      Fail(check, absl::StrCat("block ", number, " of bank ", bank,
-                               " is not where it should be"));
-      return;
-    }
+  absl::Status CheckBlock(uint64_t uid, uint64_t number, VerifyCheck& check) {
     const RowBlock& block = *(*view_.rows)[number];
-    if (std::memcmp(payload.data(), block.keys(bank), key_bytes) != 0 ||
-        std::memcmp(payload.data() + key_bytes, block.values(bank),
-                    value_bytes) != 0) {
+    for (uint32_t bank = 0; bank < profile_.bank_count(); ++bank) {
+      ++check.checked;
+      const std::string_view keys{
+          reinterpret_cast<const char*>(block.keys(bank)),
+          kBlockTokens * profile_.key_bytes()};
+      const std::string_view values{
+          reinterpret_cast<const char*>(block.values(bank)),
+          kBlockTokens * profile_.value_bytes()};
+      ASSIGN_OR_RETURN(
+          const bool same,
+          Holds(RecordKind::kRows, RowsKey(uid, number, bank),
+                absl::StrCat(std::string(keys), std::string(values)),
+                block.blank()));
+      if (same) continue;
       Fail(check, absl::StrCat("block ", number, " of bank ", bank,
                                " differs between memory and disk"));
     }
-  }
-
-  void CheckPositions(std::string_view payload, uint64_t number,
-                      VerifyCheck& check) const {
-    if (number >= view_.seq_next / kBlockTokens) {
-      Fail(check,
-           absl::StrCat("positions of block ", number, " lie behind the log"));
-      return;
-    }
-    const auto positions = (*view_.rows)[number]->positions();
-    if (payload.size() != positions.size_bytes() ||
-        std::memcmp(payload.data(), positions.data(), payload.size()) != 0) {
+    const std::string_view positions{
+        reinterpret_cast<const char*>(block.positions().data()),
+        block.positions().size_bytes()};
+    ASSIGN_OR_RETURN(const bool same,
+                     Holds(RecordKind::kPositions, PositionsKey(uid, number),
+                           std::string(positions), false));
+    if (!same) {
       Fail(check, absl::StrCat("positions of block ", number,
                                " differ between memory and disk"));
     }
+    return absl::OkStatus();
+  }
+
+  // Whether the disk has this under `key`, or nothing, where that may be.
+  absl::StatusOr<bool> Holds(RecordKind kind, const std::string& key,
+                             const std::string& expected,
+                             bool may_be_missing) const {
+    const absl::StatusOr<std::string> record = store_.Read(key);
+    if (absl::IsNotFound(record.status())) return may_be_missing;
+    RETURN_IF_ERROR(record.status());
+    const auto payload = OpenRecord(kind, key, *record);
+    return payload.ok() && *payload == expected;
   }
 
   void CheckText() {
@@ -189,13 +197,7 @@ class Verifier {
       for (size_t bank = 0; bank < segment->banks.size(); ++bank) {
         if (cancelled_()) return;
         ++check.checked;
-        ForEachSlice(*view_.rows, segment->range, [&](BlockSlice slice) {
-          const float* rows = reader.Keys(slice, bank);
-          std::copy(rows, rows + slice.count * profile_.key_dim,
-                    keys.data() + (slice.seq_first - segment->range.begin) *
-                                      profile_.key_dim);
-          return true;
-        });
+        ReadRun(view_, segment->range, bank, reader, keys.data());
         CheckSegment(segment->banks[bank], keys.data(), check);
       }
     }
@@ -385,20 +387,23 @@ class Verifier {
     return worst / largest_value;
   }
 
-  // Forgotten rows are zeros, and no entry covers them.
+  // No entry is of forgotten tokens. Their rows are overwritten in the
+  // background, or stay where another session remembers them.
   void CheckForgotten() {
     VerifyCheck& check = Start("forgotten");
+    uint64_t rows = 0;
     ForEachSlice(*view_.rows, {0, view_.seq_next}, [&](BlockSlice slice) {
       for (size_t i = 0; i < slice.count; ++i) {
         if (!view_.forgotten->Contains(slice.seq_first + i)) continue;
         ++check.checked;
-        if (!RowIsZero(*slice.block, slice.first + i)) {
-          Fail(check, absl::StrCat("token ", slice.seq_first + i,
-                                   " was forgotten but has a key"));
-        }
+        if (!RowIsZero(*slice.block, slice.first + i)) ++rows;
       }
       return true;
     });
+    if (rows > 0) {
+      check.detail = absl::StrCat("rows of ", rows,
+                                  " wait to be overwritten, or are shared");
+    }
     for (size_t i = 0; view_.text && i < view_.text->entry_count; ++i) {
       const Entry& entry = *(*view_.text->entries)[i];
       if (view_.forgotten->CountIn(
@@ -426,7 +431,6 @@ class Verifier {
   }
 
   const Store& store_;
-  const uint64_t uid_;
   const LogView& view_;
   const Profile& profile_;
   const attention::PositionEncoder& positions_;
@@ -438,9 +442,9 @@ class Verifier {
 }  // namespace
 
 absl::StatusOr<std::vector<VerifyCheck>> VerifySession(
-    const Store& store, uint64_t uid, const LogView& view,
+    const Store& store, const LogView& view,
     const attention::PositionEncoder& positions, const Cancelled& cancelled) {
-  return Verifier(store, uid, view, positions, cancelled).Run();
+  return Verifier(store, view, positions, cancelled).Run();
 }
 
 }  // namespace mneme::memory

@@ -19,7 +19,7 @@ namespace mneme::memory {
 // Errors: the store's, CANCELLED; a finding is not an error.
 // REQUIRES: nobody writes the session meanwhile.
 absl::StatusOr<std::vector<VerifyCheck>> VerifySession(
-    const Store& store, uint64_t uid, const LogView& view,
+    const Store& store, const LogView& view,
     const attention::PositionEncoder& positions, const Cancelled& cancelled);
 
 }  // namespace mneme::memory

@@ -59,6 +59,9 @@ void SetCompressiveRead(const memory::CompressiveRead& read,
                         const memory::Profile& profile,
                         v1::GetCompressiveStateResponse* response);
 
+absl::StatusOr<memory::RecallFilter> FilterFromProto(
+    const v1::RecallFilter& proto);
+
 absl::StatusOr<memory::TokensQuery> TokensQueryFromProto(
     const v1::ReadTokensRequest& request);
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "service/convert.h"
+#include "service/convert_lifecycle.h"
 #include "service/convert_profile.h"
 #include "service/page_token.h"
 
@@ -45,21 +46,6 @@ absl::StatusOr<memory::Profile> GeometryOf(
       return ProfileFromProto(request.profile());
     default:
       return InvalidField("geometry", "nothing", "profile_name or profile");
-  }
-}
-
-absl::StatusOr<memory::ForgetResult> ForgetIn(
-    memory::Session* session, const v1::ForgetRequest& request) {
-  switch (request.target_case()) {
-    case v1::ForgetRequest::kEntry:
-      return session->ForgetEntry(request.entry(), request.dry_run());
-    case v1::ForgetRequest::kSource:
-      if (request.source().empty()) {
-        return InvalidField("source", "nothing", "the name of a source");
-      }
-      return session->ForgetSource(request.source(), request.dry_run());
-    default:
-      return InvalidField("target", "nothing", "entry or source");
   }
 }
 
@@ -143,12 +129,25 @@ ServerUnaryReactor* MemoryService::Forget(CallbackServerContext* context,
   return door_->Serve(
       context, CallOf("Forget", Priority::kWrite, request, response),
       [=, this](const Cancelled&) -> absl::Status {
-        ASSIGN_OR_RETURN(const auto session, Find(request->session()));
-        ASSIGN_OR_RETURN(const auto result, ForgetIn(session.get(), *request));
-        memory_->Changed(session);  // Its bytes are to leave the disk.
-        response->set_entries(result.entries);
-        response->set_tokens(result.tokens);
+        ASSIGN_OR_RETURN(const SessionName name,
+                         SessionName::Parse(request->session()));
+        ASSIGN_OR_RETURN(const auto target, ForgetTargetFromProto(*request));
+        ASSIGN_OR_RETURN(const auto forgotten,
+                         memory_->Forget(name, target, request->dry_run()));
+        response->set_entries(forgotten.result.entries);
+        response->set_tokens(forgotten.result.tokens);
+        response->set_operation(forgotten.operation);
         return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::ForkSession(
+    CallbackServerContext* context, const v1::ForkSessionRequest* request,
+    v1::ForkSessionResponse* response) {
+  return door_->Serve(
+      context, CallOf("ForkSession", Priority::kWrite, request, response),
+      [=, this](const Cancelled&) {
+        return ForkTo(*request, response->mutable_session());
       });
 }
 
@@ -176,7 +175,12 @@ ServerUnaryReactor* MemoryService::CreateSession(
         ASSIGN_OR_RETURN(const SessionName name,
                          SessionName::Parse(request->session()));
         ASSIGN_OR_RETURN(const memory::Profile profile, GeometryOf(*request));
-        const absl::Status created = memory_->Create(name, profile).status();
+        int64_t ttl_us = 0;
+        if (request->has_ttl()) {
+          ASSIGN_OR_RETURN(ttl_us, TtlFromProto(request->ttl()));
+        }
+        const absl::Status created =
+            memory_->Create(name, profile, ttl_us).status();
         if (absl::IsAlreadyExists(created)) {
           return ExistsWith(name, profile, created);
         }
@@ -223,8 +227,66 @@ ServerUnaryReactor* MemoryService::DeleteSession(
       [=, this](const Cancelled&) -> absl::Status {
         ASSIGN_OR_RETURN(const SessionName name,
                          SessionName::Parse(request->session()));
-        return memory_->Delete(name);
+        ASSIGN_OR_RETURN(*response->mutable_operation(), memory_->Delete(name));
+        return absl::OkStatus();
       });
+}
+
+ServerUnaryReactor* MemoryService::UpdateSession(
+    CallbackServerContext* context, const v1::UpdateSessionRequest* request,
+    v1::UpdateSessionResponse* response) {
+  return door_->Serve(
+      context, CallOf("UpdateSession", Priority::kWrite, request, response),
+      [=, this](const Cancelled&) -> absl::Status {
+        ASSIGN_OR_RETURN(const SessionName name,
+                         SessionName::Parse(request->session()));
+        int64_t ttl_us = 0;
+        if (request->has_ttl()) {
+          ASSIGN_OR_RETURN(ttl_us, TtlFromProto(request->ttl()));
+        }
+        RETURN_IF_ERROR(memory_->SetTtl(name, ttl_us));
+        ASSIGN_OR_RETURN(const auto session, memory_->Describe(name));
+        SetSession(name, session, response->mutable_session());
+        return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::DeleteNamespace(
+    CallbackServerContext* context, const v1::DeleteNamespaceRequest* request,
+    v1::DeleteNamespaceResponse* response) {
+  return door_->Serve(
+      context,
+      {.method = "DeleteNamespace",
+       .session = request->parent(),
+       .priority = Priority::kWrite,
+       .request = request,
+       .response = response},
+      [=, this](const Cancelled&) -> absl::Status {
+        ASSIGN_OR_RETURN(const std::string space,
+                         memory::ParseNamespace(request->parent()));
+        ASSIGN_OR_RETURN(const auto deleted, memory_->DeleteNamespace(space));
+        response->set_sessions(deleted.sessions);
+        response->set_operation(deleted.operation);
+        return absl::OkStatus();
+      });
+}
+
+ServerUnaryReactor* MemoryService::GetOperation(
+    CallbackServerContext* context, const v1::GetOperationRequest* request,
+    v1::GetOperationResponse* response) {
+  return door_->Serve(context,
+                      {.method = "GetOperation",
+                       .session = request->name(),
+                       .priority = Priority::kRead,
+                       .request = request,
+                       .response = response},
+                      [=, this](const Cancelled&) -> absl::Status {
+                        ASSIGN_OR_RETURN(
+                            const auto operation,
+                            memory_->FindOperation(request->name()));
+                        SetOperation(operation, response->mutable_operation());
+                        return absl::OkStatus();
+                      });
 }
 
 ServerUnaryReactor* MemoryService::GetCompressiveState(
@@ -347,6 +409,29 @@ absl::StatusOr<std::shared_ptr<memory::Session>> MemoryService::Find(
     const std::string& name) const {
   ASSIGN_OR_RETURN(const SessionName parsed, SessionName::Parse(name));
   return memory_->Find(parsed);
+}
+
+absl::Status MemoryService::ForkTo(const v1::ForkSessionRequest& request,
+                                   v1::Session* fork) const {
+  ASSIGN_OR_RETURN(const SessionName name,
+                   SessionName::Parse(request.session()));
+  const auto fork_name = SessionName::Parse(request.fork());
+  if (!fork_name.ok() || fork_name->space != name.space) {
+    return InvalidField(
+        "fork", base::Quoted(request.fork()),
+        absl::StrCat("namespaces/", name.space,
+                     "/sessions/{session}: a name in the same namespace"));
+  }
+  std::optional<uint64_t> at_seq;
+  if (request.has_at_seq()) at_seq = request.at_seq();
+  std::optional<int64_t> ttl_us;
+  if (request.has_ttl()) {
+    ASSIGN_OR_RETURN(ttl_us, TtlFromProto(request.ttl()));
+  }
+  RETURN_IF_ERROR(memory_->Fork(name, *fork_name, at_seq, ttl_us));
+  ASSIGN_OR_RETURN(const auto session, memory_->Describe(*fork_name));
+  SetSession(*fork_name, session, fork);
+  return absl::OkStatus();
 }
 
 absl::Status MemoryService::AppendTo(const v1::AppendRequest& request,

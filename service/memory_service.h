@@ -58,6 +58,22 @@ class MemoryService final : public v1::MemoryService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::CreateSessionRequest* request,
       v1::CreateSessionResponse* response) override;
+  grpc::ServerUnaryReactor* ForkSession(
+      grpc::CallbackServerContext* context,
+      const v1::ForkSessionRequest* request,
+      v1::ForkSessionResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateSession(
+      grpc::CallbackServerContext* context,
+      const v1::UpdateSessionRequest* request,
+      v1::UpdateSessionResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteNamespace(
+      grpc::CallbackServerContext* context,
+      const v1::DeleteNamespaceRequest* request,
+      v1::DeleteNamespaceResponse* response) override;
+  grpc::ServerUnaryReactor* GetOperation(
+      grpc::CallbackServerContext* context,
+      const v1::GetOperationRequest* request,
+      v1::GetOperationResponse* response) override;
   grpc::ServerUnaryReactor* GetSession(
       grpc::CallbackServerContext* context,
       const v1::GetSessionRequest* request,
@@ -103,6 +119,8 @@ class MemoryService final : public v1::MemoryService::CallbackService {
   absl::StatusOr<std::shared_ptr<memory::Session>> Find(
       const std::string& name) const;
   // What Append and Attend share with the steps of a stream.
+  absl::Status ForkTo(const v1::ForkSessionRequest& request,
+                      v1::Session* fork) const;
   absl::Status AppendTo(const v1::AppendRequest& request,
                         v1::AppendResponse* response) const;
   absl::Status AttendOver(const v1::AttendRequest& request,

@@ -101,6 +101,31 @@ LexicalRun::LexicalRun(const LexicalRun& older, const LexicalRun& newer)
   offsets_.push_back(static_cast<uint32_t>(postings_.size()));
 }
 
+LexicalRun::LexicalRun(const LexicalRun& run,
+                       std::span<const uint32_t> new_ids) {
+  std::vector<uint32_t> new_ranks(run.passages_.size(), kGone);
+  for (size_t rank = 0; rank < run.passages_.size(); ++rank) {
+    const uint32_t id = new_ids[run.passages_[rank]];
+    if (id == kGone) continue;
+    new_ranks[rank] = static_cast<uint32_t>(passages_.size());
+    passages_.push_back(id);
+    lengths_.push_back(run.lengths_[rank]);
+    length_total_ += run.lengths_[rank];
+  }
+  for (size_t term = 0; term < run.terms_.size(); ++term) {
+    const size_t first = postings_.size();
+    for (uint32_t i = run.offsets_[term]; i < run.offsets_[term + 1]; ++i) {
+      const Posting& posting = run.postings_[i];
+      const uint32_t rank = new_ranks[posting.rank];
+      if (rank != kGone) postings_.push_back({rank, posting.count});
+    }
+    if (postings_.size() == first) continue;
+    terms_.push_back(run.terms_[term]);
+    offsets_.push_back(static_cast<uint32_t>(first));
+  }
+  offsets_.push_back(static_cast<uint32_t>(postings_.size()));
+}
+
 std::span<const LexicalRun::Posting> LexicalRun::PostingsOf(
     uint64_t term) const {
   const auto found = std::lower_bound(terms_.begin(), terms_.end(), term);
@@ -180,6 +205,15 @@ void LexicalIndex::Add(uint32_t first_passage,
     runs_.pop_back();
     runs_.back() = std::move(merged);
   }
+}
+
+LexicalIndex LexicalIndex::Without(std::span<const uint32_t> new_ids) const {
+  LexicalIndex kept;
+  for (const auto& run : runs_) {
+    auto shorter = std::make_shared<const LexicalRun>(*run, new_ids);
+    if (shorter->passage_count() > 0) kept.runs_.push_back(std::move(shorter));
+  }
+  return kept;
 }
 
 std::shared_ptr<const LexicalView> LexicalIndex::View() const {

@@ -47,6 +47,11 @@ class LexicalRun {
   // The union of two runs; every id in `older` is below every id in `newer`.
   LexicalRun(const LexicalRun& older, const LexicalRun& newer);
 
+  // Those passages of `run` that `new_ids`, [passages of the index], does not
+  // call kGone, under their new ids, which keep the order.
+  static constexpr uint32_t kGone = ~uint32_t{0};
+  LexicalRun(const LexicalRun& run, std::span<const uint32_t> new_ids);
+
   size_t passage_count() const { return passages_.size(); }
   size_t posting_count() const { return postings_.size(); }
   uint64_t length_total() const { return length_total_; }  // In words.
@@ -92,6 +97,10 @@ class LexicalIndex {
   // REQUIRES:  first_passage is above every id added before.
   void Add(uint32_t first_passage,
            std::span<const std::vector<TermCount>> passages);
+
+  // The index as if those passages had never been added that `new_ids`,
+  // [passages], calls LexicalRun::kGone; the others get their new ids.
+  LexicalIndex Without(std::span<const uint32_t> new_ids) const;
 
   // Costs O(log n), whatever was added.
   std::shared_ptr<const LexicalView> View() const;

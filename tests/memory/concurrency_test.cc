@@ -103,7 +103,7 @@ TEST(Concurrency, RecallSeesWholeEntriesWhileOthersAppendAndForget) {
       EXPECT_TRUE(Say(*session, "pear " + source, source).ok());
       if (i >= 5) {
         const std::string old = "s" + std::to_string(i - 5);
-        EXPECT_TRUE(session->ForgetSource(old).ok());
+        EXPECT_TRUE(session->Forget(BySource(old)).ok());
       }
     }
     done = true;

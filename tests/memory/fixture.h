@@ -42,6 +42,11 @@ class FakeClock final : public base::Clock {
 
 inline bool Never() { return false; }
 
+inline ForgetTarget ByEntry(uint64_t number) { return EntryNumber{number}; }
+inline ForgetTarget BySource(std::string source) {
+  return RecallFilter{.source = std::move(source), .role = {}, .metadata = {}};
+}
+
 inline std::string ReasonOf(const absl::Status& status) {
   return base::DetailOf(status).reason;
 }

@@ -40,7 +40,7 @@ TEST(Memory, WhatIsNotThereIsNotFound) {
   const auto missing = house.Find("nobody");
   EXPECT_EQ(missing.status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(ReasonOf(missing.status()), "SESSION_NOT_FOUND");
-  EXPECT_EQ(house.memory().Delete(Name("nobody")).code(),
+  EXPECT_EQ(house.memory().Delete(Name("nobody")).status().code(),
             absl::StatusCode::kNotFound);
 }
 
@@ -76,7 +76,7 @@ TEST(Memory, ADeletedSessionLeavesNothingAndItsNameIsFree) {
   House house;
   auto session = house.CreateText("a");
   house.CreateText("b");
-  const uint64_t uid = session->header().uid;
+  const uint64_t uid = session->branch().uid;
   ASSERT_TRUE(Say(*session, "soon gone").ok());
   ASSERT_TRUE(house.memory().Delete(Name("a")).ok());
   EXPECT_TRUE(RecordsIn(house.disk(), AllOf(uid)).empty());
@@ -92,13 +92,14 @@ TEST(Memory, ADeletedSessionLeavesNothingAndItsNameIsFree) {
 TEST(Memory, ADeletedSessionAcknowledgesNothingMore) {
   House house;
   auto ghost = house.CreateText("a");
-  const uint64_t uid = ghost->header().uid;
+  const uint64_t uid = ghost->branch().uid;
   ASSERT_TRUE(Say(*ghost, "still here").ok());
   ASSERT_TRUE(house.memory().Delete(Name("a")).ok());
   const auto appended = Say(*ghost, "from beyond");
   EXPECT_EQ(appended.status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(ReasonOf(appended.status()), "SESSION_NOT_FOUND");
-  EXPECT_EQ(ghost->ForgetEntry(1).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ghost->Forget(ByEntry(1)).status().code(),
+            absl::StatusCode::kNotFound);
   EXPECT_FALSE(ghost->SealOne().value());
   EXPECT_TRUE(RecordsIn(house.disk(), AllOf(uid)).empty());
 }
@@ -108,7 +109,7 @@ TEST(Memory, ANewSessionDoesNotInheritRecordsOfItsUid) {
   House house;
   auto old = house.CreateText("a");
   ASSERT_TRUE(Say(*old, "from before").ok());
-  const auto records = RecordsIn(house.disk(), AllOf(old->header().uid));
+  const auto records = RecordsIn(house.disk(), AllOf(old->branch().uid));
   ASSERT_TRUE(house.memory().Delete(Name("a")).ok());
   old.reset();
   {

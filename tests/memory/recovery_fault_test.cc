@@ -61,7 +61,7 @@ class Machine {
   }
 
   absl::Status Do(const Step& step) {
-    if (step.forget) return session_->ForgetEntry(step.entry).status();
+    if (step.forget) return session_->Forget(ByEntry(step.entry)).status();
     return session_->AppendText(Text(step.words), step.options).status();
   }
 

@@ -277,7 +277,7 @@ TEST_F(RocksStoreTest, ASessionLivesOnIt) {
     for (int i = 0; i < 200; ++i) {
       ASSERT_TRUE(Say(*session, "fact number " + std::to_string(i)).ok());
     }
-    ASSERT_TRUE(session->ForgetEntry(5).ok());
+    ASSERT_TRUE(session->Forget(ByEntry(5)).ok());
     ExpectSound(*session);
   }
   auto memory = Memory::Open(Open(), &clock).value();

@@ -30,8 +30,8 @@ TEST(SessionDamage, OfTheLogIsDataLossThatNamesTheSessionAndNoOtherSuffers) {
   for (int i = 0; i < 140; ++i) {
     ASSERT_TRUE(Say(*session, "sentence " + std::to_string(i)).ok());
   }
-  ASSERT_TRUE(session->ForgetEntry(3).ok());
-  const uint64_t uid = session->header().uid;
+  ASSERT_TRUE(session->Forget(ByEntry(3)).ok());
+  const uint64_t uid = session->branch().uid;
   ASSERT_TRUE(Say(*house.CreateText("well"), "all is well").ok());
   session.reset();
   const std::vector<std::string> keys = {
@@ -66,7 +66,7 @@ TEST(SessionDamage, AMissingRecordOfTheLogIsDataLoss) {
   auto session = house.Create("s", profile);
   Append(*session, 300, random);
   Append(*session, 2, random);
-  const uint64_t uid = session->header().uid;
+  const uint64_t uid = session->branch().uid;
   session.reset();
   for (const std::string& key :
        {HeadKey(uid), RowsKey(uid, 0, 0), RowsKey(uid, 1, 3),
@@ -100,7 +100,7 @@ TEST(SessionDamage, OfADerivedRecordIsMendedAndAnswersStayEqual) {
   AttendQuery query = RandomQuery(profile, 2, random);
   query.top_items = 9;
   const AttendResult before = session->Attend(query, Never).value();
-  const uint64_t uid = session->header().uid;
+  const uint64_t uid = session->branch().uid;
   session.reset();
   for (const std::string& key :
        {SegmentKey(uid, 0, 0), SegmentKey(uid, 0, 2),
@@ -123,7 +123,7 @@ TEST(SessionDamage, VerifyFindsADamagedRecordUnderAnOpenSession) {
   House house;
   auto session = house.Create("s", SmallProfile());
   Append(*session, 200, random);
-  const uint64_t uid = session->header().uid;
+  const uint64_t uid = session->branch().uid;
   for (const auto& [key, record] : RecordsIn(house.disk(), AllOf(uid))) {
     ASSERT_TRUE(Damage(house.disk(), key));
     const auto checks = session->Verify(Never);
@@ -142,7 +142,7 @@ TEST(SessionDamage, AStrayRecordIsNeverACrash) {
   House house;
   auto session = house.Create("s", SmallProfile());
   Append(*session, 128, random);
-  const uint64_t uid = session->header().uid;
+  const uint64_t uid = session->branch().uid;
   session.reset();
   for (const char kind : {'h', 'b', 'p', 't', 'e', 'x', 'r', 'f', 'c', 'g'}) {
     for (const std::string& suffix :

@@ -82,12 +82,12 @@ TEST_F(Forget, ByEntryHidesItEverywhereAndSurvivesReopening) {
   // In the kNN tier, in the tail block, and the newest.
   for (const uint64_t i : {5, 130, 280, 299}) {
     ASSERT_TRUE(Recalls(*session_, i));
-    const auto forgotten = session_->ForgetEntry(i + 1);
+    const auto forgotten = session_->Forget(ByEntry(i + 1));
     ASSERT_TRUE(forgotten.ok()) << forgotten.status();
     EXPECT_EQ(forgotten->entries, 1u);
     EXPECT_EQ(forgotten->tokens, 1u);
     ExpectGone(i);
-    EXPECT_EQ(session_->ForgetEntry(i + 1).status().code(),
+    EXPECT_EQ(session_->Forget(ByEntry(i + 1)).status().code(),
               absl::StatusCode::kNotFound);
   }
   EXPECT_EQ(session_->Info().entries, 296u);
@@ -101,29 +101,29 @@ TEST_F(Forget, ByEntryHidesItEverywhereAndSurvivesReopening) {
 }
 
 TEST_F(Forget, BySourceTakesAllOfItAndNothingElse) {
-  const auto forgotten = session_->ForgetSource("gone.txt");
+  const auto forgotten = session_->Forget(BySource("gone.txt"));
   ASSERT_TRUE(forgotten.ok()) << forgotten.status();
   EXPECT_EQ(forgotten->entries, 30u);
   for (uint64_t i = 3; i < 300; i += 10) ExpectGone(i);
   for (uint64_t i = 4; i < 300; i += 40) {
     EXPECT_TRUE(Recalls(*session_, i)) << i;
   }
-  EXPECT_EQ(session_->ForgetSource("gone.txt").status().code(),
+  EXPECT_EQ(session_->Forget(BySource("gone.txt")).status().code(),
             absl::StatusCode::kNotFound);
   ExpectSound(*session_);
 }
 
 TEST_F(Forget, AnswersDoNotChangeWhenTheStateIsRebuilt) {
   Random random(Seed());
-  ASSERT_TRUE(session_->ForgetSource("gone.txt").ok());
-  ASSERT_TRUE(session_->ForgetEntry(101).ok());
+  ASSERT_TRUE(session_->Forget(BySource("gone.txt")).ok());
+  ASSERT_TRUE(session_->Forget(ByEntry(101)).ok());
   const AttendQuery query = RandomTextQuery(session_->header().profile, random);
   const AttendResult attended = session_->Attend(query, Never).value();
   const RecallResult recalled =
       session_->Recall(Ask("the secret of item77"), Never).value();
   const CompressiveRead state = session_->CompressiveState(0).value();
   EXPECT_GT(state.absorbed_seq, 0u);
-  const uint64_t uid = session_->header().uid;
+  const uint64_t uid = session_->branch().uid;
   for (const bool from_checkpoint : {true, false}) {
     if (!from_checkpoint) {
       house_.Reopen();  // Nobody has the session open while records vanish.
@@ -145,7 +145,7 @@ TEST_F(Forget, AnswersDoNotChangeWhenTheStateIsRebuilt) {
 // A sum of n terms is off by n + 2 units of it; thirty forgotten keys would be
 // a tenth of it.
 TEST_F(Forget, TheCompressiveStateNoLongerHoldsTheForgotten) {
-  ASSERT_TRUE(session_->ForgetSource("gone.txt").ok());
+  ASSERT_TRUE(session_->Forget(BySource("gone.txt")).ok());
   const CompressiveRead state = session_->CompressiveState(0).value();
   ASSERT_EQ(state.absorbed_seq, 260u);
   const HashEncoder encoder;
@@ -167,9 +167,10 @@ TEST_F(Forget, TheCompressiveStateNoLongerHoldsTheForgotten) {
 }
 
 TEST_F(Forget, NothingOfItStaysInTheRecords) {
-  const uint64_t uid = session_->header().uid;
-  ASSERT_TRUE(session_->ForgetEntry(6).ok());    // In a full block.
-  ASSERT_TRUE(session_->ForgetEntry(270).ok());  // In the tail.
+  const uint64_t uid = session_->branch().uid;
+  ASSERT_TRUE(session_->Forget(ByEntry(6)).ok());    // In a full block.
+  ASSERT_TRUE(session_->Forget(ByEntry(270)).ok());  // In the tail.
+  ASSERT_TRUE(session_->Clean(Never).ok());
   for (const auto& [key, record] : RecordsIn(house_.disk(), AllOf(uid))) {
     EXPECT_EQ(record.find("word5 "), std::string::npos);
     EXPECT_EQ(record.find("word269 "), std::string::npos);
@@ -195,7 +196,7 @@ TEST_F(Forget, NothingOfItStaysInTheRecords) {
 }
 
 TEST_F(Forget, AppendingGoesOnBehindIt) {
-  ASSERT_TRUE(session_->ForgetEntry(300).ok());
+  ASSERT_TRUE(session_->Forget(ByEntry(300)).ok());
   const auto appended = Say(*session_, Sentence(300));
   ASSERT_TRUE(appended.ok()) << appended.status();
   EXPECT_EQ(appended->seq_first, 300u);
@@ -217,7 +218,7 @@ TEST_F(Forget, ItsRequestMayBeMadeAgain) {
   const auto first = session_->AppendText(entry, options);
   ASSERT_TRUE(first.ok());
   EXPECT_TRUE(session_->AppendText(entry, options)->replayed);
-  ASSERT_TRUE(session_->ForgetEntry(*first->entry).ok());
+  ASSERT_TRUE(session_->Forget(ByEntry(*first->entry)).ok());
   const auto second = session_->AppendText(entry, options);
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_FALSE(second->replayed);
@@ -225,8 +226,8 @@ TEST_F(Forget, ItsRequestMayBeMadeAgain) {
 }
 
 TEST_F(Forget, EverythingLeavesAWorkingSession) {
-  ASSERT_TRUE(session_->ForgetSource("gone.txt").ok());
-  ASSERT_TRUE(session_->ForgetSource("kept.txt").ok());
+  ASSERT_TRUE(session_->Forget(BySource("gone.txt")).ok());
+  ASSERT_TRUE(session_->Forget(BySource("kept.txt")).ok());
   for (int opening = 0; opening < 2; ++opening) {
     EXPECT_EQ(session_->Info().entries, 0u);
     EXPECT_EQ(session_->Info().tokens, 0u);
@@ -240,13 +241,13 @@ TEST_F(Forget, EverythingLeavesAWorkingSession) {
 }
 
 TEST_F(Forget, WhatWasNeverSaidIsNotFound) {
-  const auto by_entry = session_->ForgetEntry(4000);
+  const auto by_entry = session_->Forget(ByEntry(4000));
   EXPECT_EQ(by_entry.status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(ReasonOf(by_entry.status()), "ENTRY_NOT_FOUND");
-  EXPECT_EQ(session_->ForgetSource("other.txt").status().code(),
+  EXPECT_EQ(session_->Forget(BySource("other.txt")).status().code(),
             absl::StatusCode::kNotFound);
   auto tokens = house_.Create("tokens", SmallProfile());
-  EXPECT_EQ(tokens->ForgetEntry(1).status().code(),
+  EXPECT_EQ(tokens->Forget(ByEntry(1)).status().code(),
             absl::StatusCode::kNotFound);
 }
 
@@ -264,7 +265,7 @@ TEST(ForgetSealed, ASealedRunThatKnewItIsSealedAnew) {
   while (session->SealOne().value()) {
   }
   ASSERT_GE(session->Counts().segments, 1u);
-  ASSERT_TRUE(session->ForgetSource("s1").ok());
+  ASSERT_TRUE(session->Forget(BySource("s1")).ok());
   EXPECT_EQ(session->Counts().segments, 0u);
   const AttendQuery query = RandomTextQuery(session->header().profile, random);
   const AttendResult before = session->Attend(query, Never).value();

@@ -185,7 +185,7 @@ TEST(SessionModel, TextBehavesAsAPlainListOfSentences) {
       ASSERT_EQ(appended->entry, model.size());
     } else if (dice == 5) {
       const uint64_t seq = any();
-      ASSERT_TRUE(session->ForgetEntry(seq + 1).ok());
+      ASSERT_TRUE(session->Forget(ByEntry(seq + 1)).ok());
       model[seq].forgotten = true;
     } else if (dice == 6) {
       session = house.Reopened("s");

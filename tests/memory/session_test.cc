@@ -80,7 +80,7 @@ TEST(Session, AFullBlockReplacesItsTails) {
   House house;
   const Profile profile = SmallProfile();
   auto session = house.Create("s", profile);
-  const uint64_t uid = session->header().uid;
+  const uint64_t uid = session->branch().uid;
   AppendInPieces(*session, RandomTokens(profile, kBlockTokens - 1, random), 1);
   EXPECT_EQ(RecordsIn(house.disk(), AllOf(uid, RecordKind::kTail)).size(),
             kBlockTokens - 1);
@@ -351,7 +351,7 @@ TEST(Session, ARequestOfTextIsRememberedAsLongAsItsEntry) {
   house.clock().Advance(std::chrono::seconds(10 * kRequestMemorySeconds));
   session = house.Reopened("text");
   EXPECT_TRUE(session->AppendText(entry, options)->replayed);
-  ASSERT_TRUE(session->ForgetEntry(1).ok());
+  ASSERT_TRUE(session->Forget(ByEntry(1)).ok());
   EXPECT_FALSE(session->AppendText(entry, options)->replayed);
 }
 

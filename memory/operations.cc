@@ -1,0 +1,165 @@
+#include "memory/operations.h"
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "memory/records.h"
+
+namespace mneme::memory {
+namespace {
+
+int64_t MicrosNow(const base::Clock& clock) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             clock.Now().time_since_epoch())
+      .count();
+}
+
+bool Decode(std::string_view payload, Operation& operation) {
+  base::ByteReader in(payload);
+  operation.space = in.Text();
+  operation.id = in.Text();
+  operation.kind = in.Number<Operation::Kind>();
+  operation.create_time_us = in.Number<int64_t>();
+  operation.done_time_us = in.Number<int64_t>();
+  operation.session = in.Text();
+  const auto uids = in.Number<uint32_t>();
+  for (uint32_t i = 0; i < uids && in.ok(); ++i) {
+    operation.uids.push_back(in.Number<uint64_t>());
+  }
+  return in.done() && operation.kind <= Operation::Kind::kDeleteNamespace;
+}
+
+}  // namespace
+
+std::string Operation::ToString() const {
+  return absl::StrCat("namespaces/", space, "/operations/", id);
+}
+
+Operations::Operations(Store* store, const base::Clock* clock)
+    : store_(store), clock_(clock) {}
+
+absl::Status Operations::Load() {
+  base::MutexLock lock(&mutex_);
+  return ScanRecords(*store_, AllOperations(), RecordKind::kOperation,
+                     [&](std::string_view key, std::string_view payload) {
+                       Operation operation;
+                       if (!Decode(payload, operation) ||
+                           key != OperationKey(operation.space, operation.id)) {
+                         return false;
+                       }
+                       Key place{operation.space, operation.id};
+                       operations_[std::move(place)] = std::move(operation);
+                       return true;
+                     });
+}
+
+Operation Operations::New(const std::string& space,
+                          Operation::Kind kind) const {
+  std::random_device device;
+  const uint64_t number = uint64_t{device()} << 32 | device();
+  return {.space = space,
+          .id = absl::StrFormat("%016x", number),
+          .kind = kind,
+          .create_time_us = MicrosNow(*clock_)};
+}
+
+void Operations::Put(const Operation& operation, WriteBatch& batch) {
+  base::ByteWriter out;
+  out.Text(operation.space);
+  out.Text(operation.id);
+  out.Number(operation.kind);
+  out.Number(operation.create_time_us);
+  out.Number(operation.done_time_us);
+  out.Text(operation.session);
+  out.Number(static_cast<uint32_t>(operation.uids.size()));
+  for (const uint64_t uid : operation.uids) out.Number(uid);
+  PutRecord(RecordKind::kOperation, OperationKey(operation.space, operation.id),
+            out.Take(), batch);
+}
+
+void Operations::Add(Operation operation) {
+  base::MutexLock lock(&mutex_);
+  Key key{operation.space, operation.id};
+  operations_[std::move(key)] = std::move(operation);
+}
+
+absl::StatusOr<Operation> Operations::Find(std::string_view name) const {
+  constexpr std::string_view kSpaces = "namespaces/";
+  constexpr std::string_view kMiddle = "/operations/";
+  const size_t middle = name.find(kMiddle);
+  if (!name.starts_with(kSpaces) || middle == std::string_view::npos) {
+    return base::InvalidField("name", base::Quoted(name),
+                              "namespaces/{namespace}/operations/{operation}");
+  }
+  const Key key{
+      std::string(name.substr(kSpaces.size(), middle - kSpaces.size())),
+      std::string(name.substr(middle + kMiddle.size()))};
+  base::MutexLock lock(&mutex_);
+  const auto it = operations_.find(key);
+  if (it != operations_.end()) return it->second;
+  return base::Error(absl::StatusCode::kNotFound,
+                     absl::StrCat("no operation ", base::Quoted(name),
+                                  "; one that is done is known for 24 hours"),
+                     {.reason = "OPERATION_NOT_FOUND", .field = "name"});
+}
+
+std::vector<Operation> Operations::Pending() const {
+  std::vector<Operation> pending;
+  {
+    base::MutexLock lock(&mutex_);
+    for (const auto& entry : operations_) {
+      if (!entry.second.done()) pending.push_back(entry.second);
+    }
+  }
+  std::sort(pending.begin(), pending.end(),
+            [](const Operation& a, const Operation& b) {
+              return a.create_time_us < b.create_time_us;
+            });
+  return pending;
+}
+
+uint64_t Operations::pending_count() const {
+  base::MutexLock lock(&mutex_);
+  return std::count_if(operations_.begin(), operations_.end(),
+                       [](const auto& entry) { return !entry.second.done(); });
+}
+
+absl::Status Operations::Finish(const std::vector<Operation>& operations) {
+  const int64_t now = MicrosNow(*clock_);
+  const int64_t kept_since = now - kKeptSeconds * 1'000'000;
+  WriteBatch batch;
+  base::MutexLock lock(&mutex_);
+  for (Operation operation : operations) {
+    operation.done_time_us = now;
+    Put(operation, batch);
+  }
+  for (const auto& [key, operation] : operations_) {
+    if (operation.done() && operation.done_time_us < kept_since) {
+      batch.Delete(OperationKey(key.first, key.second));
+    }
+  }
+  if (batch.operations.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
+  for (const Operation& operation : operations) {
+    Operation& known = operations_[Key{operation.space, operation.id}];
+    known.done_time_us = now;
+    known.error.clear();
+  }
+  std::erase_if(operations_, [&](const auto& entry) {
+    return entry.second.done() && entry.second.done_time_us < kept_since;
+  });
+  return absl::OkStatus();
+}
+
+void Operations::Fail(const Operation& operation, std::string_view error) {
+  base::MutexLock lock(&mutex_);
+  operations_[Key{operation.space, operation.id}].error = error;
+}
+
+}  // namespace mneme::memory

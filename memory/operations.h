@@ -1,0 +1,77 @@
+// memory/operations.h: forgets and deletions whose bytes have yet to leave the
+// disk, durably, so that a restart goes on with them.
+
+#ifndef MNEME_MEMORY_OPERATIONS_H_
+#define MNEME_MEMORY_OPERATIONS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "memory/store.h"
+
+namespace mneme::memory {
+
+struct Operation {
+  enum class Kind : uint8_t { kForget, kDeleteSession, kDeleteNamespace };
+
+  std::string space = {};
+  std::string id = {};  // Random: it tells nothing about other namespaces.
+  Kind kind = Kind::kForget;
+  int64_t create_time_us = 0;
+  int64_t done_time_us = 0;         // 0: not done.
+  std::string session = {};         // Whose forgetting is to be cleaned up.
+  std::vector<uint64_t> uids = {};  // Whose records are to be rewritten.
+  std::string error = {};           // Of the last try; not stored.
+
+  bool done() const { return done_time_us != 0; }
+  // namespaces/{space}/operations/{id}.
+  std::string ToString() const;
+};
+
+// Threads: any.
+class Operations {
+ public:
+  // Done operations are known this long.
+  static constexpr int64_t kKeptSeconds = int64_t{24} * 60 * 60;
+
+  // Lifetime: both outlive it.
+  Operations(Store* store, const base::Clock* clock);
+
+  // Errors: DATA_LOSS; the store's.
+  absl::Status Load();
+
+  // A new operation; `batch` makes it durable, Add makes it known.
+  Operation New(const std::string& space, Operation::Kind kind) const;
+  static void Put(const Operation& operation, WriteBatch& batch);
+  void Add(Operation operation);
+
+  // Errors: INVALID_ARGUMENT for another form; NOT_FOUND.
+  absl::StatusOr<Operation> Find(std::string_view name) const;
+  // Those that are not done, oldest first.
+  std::vector<Operation> Pending() const;
+  uint64_t pending_count() const;
+
+  // Durably; forgets what was done long ago. Errors: the store's.
+  absl::Status Finish(const std::vector<Operation>& operations);
+  void Fail(const Operation& operation, std::string_view error);
+
+ private:
+  using Key = std::pair<std::string, std::string>;  // Namespace, id.
+
+  Store* const store_;
+  const base::Clock* const clock_;
+  mutable base::Mutex mutex_;
+  std::map<Key, Operation> operations_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace mneme::memory
+
+#endif  // MNEME_MEMORY_OPERATIONS_H_

@@ -1,0 +1,409 @@
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "memory/branch.h"
+#include "memory/header.h"
+#include "memory/keys.h"
+#include "memory/log_loader.h"
+#include "memory/shared_rows.h"
+#include "memory/sweep.h"
+#include "tests/memory/fixture.h"
+
+namespace mneme::memory {
+namespace {
+
+using testing::Random;
+using testing::Seed;
+
+SessionName Name(const std::string& session) {
+  return {.space = "test", .session = session};
+}
+
+uint64_t BytesOf(testing::MapDisk& disk) {
+  base::MutexLock lock(&disk.mutex);
+  uint64_t bytes = 0;
+  for (const auto& [key, record] : disk.records) {
+    bytes += key.size() + record.size();
+  }
+  return bytes;
+}
+
+bool Holds(testing::MapDisk& disk, const std::string& bytes) {
+  base::MutexLock lock(&disk.mutex);
+  return std::any_of(disk.records.begin(), disk.records.end(),
+                     [&](const auto& entry) {
+                       return entry.second.find(bytes) != std::string::npos;
+                     });
+}
+
+// The tests' patience with the background thread.
+void ExpectDone(Memory& memory, const std::string& operation) {
+  for (int i = 0; i < 2000; ++i) {
+    const auto found = memory.FindOperation(operation);
+    ASSERT_TRUE(found.ok()) << found.status();
+    ASSERT_EQ(found->error, "");
+    if (found->done()) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  FAIL() << operation << " is not done";
+}
+
+// What a session was told: the truth that forks are compared with.
+struct Told {
+  Tokens tokens;
+  SeqSet forgotten;
+};
+
+void Append(const Profile& profile, const Tokens& more, Told& told) {
+  Tokens all{.count = told.tokens.count + more.count,
+             .keys = {},
+             .values = {},
+             .positions = {}};
+  for (size_t bank = 0; bank < profile.bank_count(); ++bank) {
+    for (const Tokens* part : {&told.tokens, &more}) {
+      all.keys += part->keys.substr(bank * part->count * profile.key_bytes(),
+                                    part->count * profile.key_bytes());
+      all.values +=
+          part->values.substr(bank * part->count * profile.value_bytes(),
+                              part->count * profile.value_bytes());
+    }
+  }
+  told.tokens = std::move(all);
+}
+
+Told Below(const Profile& profile, const Told& told, uint64_t seq) {
+  Told below{.tokens = Cut(profile, told.tokens, 0, seq), .forgotten = {}};
+  told.forgotten.ForEachRun({0, seq},
+                            [&](SeqRange run) { below.forgotten.Add(run); });
+  return below;
+}
+
+// A session that was told the same and never forked answers the same, bit for
+// bit.
+void ExpectLikeNew(const Session& session, const Told& told, Random& random) {
+  const Profile& profile = session.header().profile;
+  House house;
+  auto twin = house.Create("twin", profile);
+  if (told.tokens.count > 0) {
+    ASSERT_TRUE(twin->AppendTokens(told.tokens.Rows(), {}).ok());
+  }
+  told.forgotten.ForEachRun({0, told.tokens.count}, [&](SeqRange run) {
+    ASSERT_TRUE(twin->Forget(run).ok());
+  });
+  const SessionInfo info = session.Info();
+  const SessionInfo expected = twin->Info();
+  EXPECT_EQ(info.seq_next, expected.seq_next);
+  EXPECT_EQ(info.position_next, expected.position_next);
+  EXPECT_EQ(info.tokens, expected.tokens);
+  const AttendQuery query = RandomQuery(profile, 2, random);
+  const auto answer = session.Attend(query, Never);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  ExpectSameAnswer(*answer, twin->Attend(query, Never).value());
+  const auto read = session.ReadTokens({.layer = 1, .tensors = true}).value();
+  const auto same = twin->ReadTokens({.layer = 1, .tensors = true}).value();
+  EXPECT_EQ(read.seqs, same.seqs);
+  EXPECT_EQ(read.positions, same.positions);
+  EXPECT_EQ(read.keys, same.keys);
+  EXPECT_EQ(read.values, same.values);
+}
+
+class Fork : public ::testing::Test {
+ protected:
+  std::shared_ptr<Session> Make(const std::string& name, uint64_t tokens) {
+    auto session = house_.Create(name, SmallProfile());
+    if (tokens > 0) Add(name, tokens);
+    return session;
+  }
+  void Add(const std::string& name, uint64_t count) {
+    const Profile profile = SmallProfile();
+    const Tokens more = RandomTokens(profile, count, *random_);
+    ASSERT_TRUE(house_.Find(name).value()->AppendTokens(more.Rows(), {}).ok());
+    Append(profile, more, told_[name]);
+  }
+  absl::Status ForkTo(const std::string& name, const std::string& fork,
+                      std::optional<uint64_t> at = std::nullopt) {
+    const absl::Status forked =
+        house_.memory().Fork(Name(name), Name(fork), at, std::nullopt);
+    if (forked.ok()) {
+      told_[fork] = Below(SmallProfile(), told_[name],
+                          at.value_or(told_[name].tokens.count));
+    }
+    return forked;
+  }
+  std::string Forget(const std::string& name, SeqRange run) {
+    const auto forgotten = house_.memory().Forget(Name(name), run, false);
+    EXPECT_TRUE(forgotten.ok()) << forgotten.status();
+    told_[name].forgotten.Add(run);
+    return forgotten.ok() ? forgotten->operation : "";
+  }
+  void ExpectAllLikeNew() {
+    for (const auto& [name, told] : told_) {
+      SCOPED_TRACE(name);
+      const auto session = house_.Find(name);
+      ASSERT_TRUE(session.ok()) << session.status();
+      ExpectLikeNew(**session, told, *random_);
+      ExpectSound(**session);
+    }
+  }
+  std::string RowOf(const std::string& name, uint64_t seq) {
+    return told_[name].tokens.keys.substr(seq * SmallProfile().key_bytes(),
+                                          SmallProfile().key_bytes());
+  }
+
+  // Below n.
+  uint64_t Draw(uint64_t n) {
+    return static_cast<uint64_t>(random_->Int(0, static_cast<int64_t>(n) - 1));
+  }
+
+  Random* random_ = nullptr;  // The test's own, which traces its scope.
+  House house_;
+  std::map<std::string, Told> told_;
+};
+
+TEST_F(Fork, AtEveryBorderOfABlockBothSidesAnswerLikeNewSessions) {
+  Random random(Seed());
+  random_ = &random;
+  for (const uint64_t tokens : {0, 1, 127, 128, 129, 300}) {
+    for (const uint64_t at : {0, 1, 127, 128, 129, 256, 300}) {
+      if (at > tokens) continue;
+      SCOPED_TRACE(::testing::Message() << at << " of " << tokens);
+      const std::string name = "s" + std::to_string(tokens);
+      const std::string fork = name + "-" + std::to_string(at);
+      if (!told_.contains(name)) Make(name, tokens);
+      told_[name];
+      ASSERT_TRUE(ForkTo(name, fork, at).ok());
+      EXPECT_EQ(house_.Find(fork).value()->Info().seq_next, at);
+    }
+  }
+  ExpectAllLikeNew();
+  for (const auto& [name, told] : std::map(told_)) {
+    Add(name, 1 + Draw(150));
+  }
+  ExpectAllLikeNew();
+  house_.Reopen();
+  ExpectAllLikeNew();
+}
+
+TEST_F(Fork, AnyHistoryOfForksAnswersLikeNewSessions) {
+  Random random(Seed());
+  random_ = &random;
+  Make("s0", 200);
+  int made = 1;
+  for (int step = 0; step < 120; ++step) {
+    auto chosen = told_.begin();
+    std::advance(chosen, Draw(told_.size()));
+    const std::string name = chosen->first;
+    const uint64_t count = chosen->second.tokens.count;
+    switch (Draw(6)) {
+      case 0:
+      case 1:
+        Add(name, 1 + Draw(140));
+        break;
+      case 2: {
+        const std::string fork = "s" + std::to_string(made++);
+        const bool all = Draw(2) == 0;
+        ASSERT_TRUE(ForkTo(name, fork, all ? count : Draw(count + 1)).ok());
+        break;
+      }
+      case 3: {
+        if (count == 0) break;
+        const uint64_t begin = Draw(count);
+        const SeqRange run{begin, std::min(count, begin + 1 + Draw(170))};
+        if (told_[name].forgotten.CountIn(run) == run.size()) break;
+        ExpectDone(house_.memory(), Forget(name, run));
+        break;
+      }
+      case 4:
+        if (told_.size() < 3) break;
+        ExpectDone(house_.memory(), house_.memory().Delete(Name(name)).value());
+        told_.erase(name);
+        break;
+      default:
+        house_.Reopen();
+    }
+    if (step % 10 == 9) ExpectAllLikeNew();
+  }
+  for (const auto& [name, told] : told_) {
+    ExpectDone(house_.memory(), house_.memory().Delete(Name(name)).value());
+  }
+  base::MutexLock lock(&house_.disk().mutex);
+  for (const auto& [key, record] : house_.disk().records) {
+    EXPECT_NE(key[0], 'd') << "a record without a session";
+  }
+}
+
+TEST_F(Fork, WhatOneForgetsTheOtherRemembersAndWhatAllForgetLeavesTheDisk) {
+  Random random(Seed());
+  random_ = &random;
+  Make("p", 300);
+  ASSERT_TRUE(ForkTo("p", "c").ok());
+  const std::string early = RowOf("p", 50);
+  const std::string late = RowOf("p", 290);
+  ExpectDone(house_.memory(), Forget("p", {40, 60}));
+  EXPECT_TRUE(Holds(house_.disk(), early));
+  ExpectAllLikeNew();
+  ExpectDone(house_.memory(), Forget("c", {50, 51}));
+  ExpectDone(house_.memory(), Forget("c", {280, 300}));
+  EXPECT_FALSE(Holds(house_.disk(), early));
+  EXPECT_TRUE(Holds(house_.disk(), late));
+  ExpectAllLikeNew();
+  ExpectDone(house_.memory(), house_.memory().Delete(Name("p")).value());
+  EXPECT_FALSE(Holds(house_.disk(), late));
+  told_.erase("p");
+  house_.Reopen();
+  ExpectAllLikeNew();
+}
+
+TEST_F(Fork, WhatOnlyTheDeletedParentRememberedLeavesTheDisk) {
+  Random random(Seed());
+  random_ = &random;
+  Make("p", 400);
+  ASSERT_TRUE(ForkTo("p", "c", 130).ok());
+  const std::string before = RowOf("p", 129);
+  const std::string behind = RowOf("p", 131);
+  const std::string whole_block = RowOf("p", 300);
+  ExpectDone(house_.memory(), house_.memory().Delete(Name("p")).value());
+  told_.erase("p");
+  EXPECT_TRUE(Holds(house_.disk(), before));
+  EXPECT_FALSE(Holds(house_.disk(), behind));
+  EXPECT_FALSE(Holds(house_.disk(), whole_block));
+  house_.Reopen();
+  ExpectAllLikeNew();
+}
+
+TEST_F(Fork, AHundredForksCostNextToNothing) {
+  Random random(Seed());
+  random_ = &random;
+  const Profile profile = SmallProfile();
+  Make("p", 20'000);
+  const uint64_t before = BytesOf(house_.disk());
+  const auto parent = house_.Find("p").value();
+  std::vector<std::shared_ptr<Session>> forks;
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = "f" + std::to_string(i);
+    ASSERT_TRUE(ForkTo("p", name).ok());
+    forks.push_back(house_.Find(name).value());
+  }
+  EXPECT_LT(static_cast<double>(BytesOf(house_.disk())), 1.05 * before);
+  told_.clear();
+}
+
+TEST_F(Fork, TextIsSharedAndThenIndependent) {
+  Random random(Seed());
+  random_ = &random;
+  auto parent = house_.CreateText("p");
+  ASSERT_TRUE(Say(*parent, "The first apple is red.", "a").ok());
+  const auto second = Say(*parent, "The second pear is green.", "b");
+  ASSERT_TRUE(second.ok());
+  const TextEntry late = Text("The third plum is blue.");
+  ASSERT_TRUE(parent->AppendText(late, WithId("id")).ok());
+  ASSERT_TRUE(ForkTo("p", "all").ok());
+  ASSERT_TRUE(ForkTo("p", "two", second->seq_next).ok());
+  auto all = house_.Find("all").value();
+  auto two = house_.Find("two").value();
+  EXPECT_EQ(all->Info().entries, 3u);
+  EXPECT_EQ(two->Info().entries, 2u);
+  EXPECT_TRUE(all->AppendText(late, WithId("id"))->replayed);
+  const auto again = two->AppendText(late, WithId("id"));
+  EXPECT_FALSE(again->replayed);
+  EXPECT_EQ(again->entry, 3u);
+  EXPECT_EQ(two->Recall(Ask("plum"), Never)->passages.size(), 1u);
+  ASSERT_TRUE(parent->Forget(BySource("a")).ok());
+  EXPECT_TRUE(parent->Recall(Ask("apple"), Never)->passages.empty());
+  for (int opening = 0; opening < 2; ++opening) {
+    EXPECT_EQ(house_.Find("all")
+                  .value()
+                  ->Recall(Ask("apple"), Never)
+                  ->passages.at(0)
+                  .entry,
+              1u);
+    EXPECT_TRUE(house_.Find("p")
+                    .value()
+                    ->Recall(Ask("apple"), Never)
+                    ->passages.empty());
+    ExpectSound(*house_.Find("two").value());
+    parent.reset();
+    all.reset();
+    two.reset();
+    house_.Reopen();
+  }
+}
+
+TEST_F(Fork, InsideAnEntryOrBehindTheLogIsRefused) {
+  Random random(Seed());
+  random_ = &random;
+  auto parent = house_.CreateText("p");
+  ASSERT_TRUE(Say(*parent, "One. Two. Three.").ok());
+  const auto inside =
+      house_.memory().Fork(Name("p"), Name("c"), 1, std::nullopt);
+  EXPECT_EQ(inside.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FieldOf(inside), "at_seq");
+  EXPECT_EQ(house_.memory().Fork(Name("p"), Name("c"), 99, std::nullopt).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(house_.memory().Fork(Name("x"), Name("c"), {}, {}).code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_EQ(house_.memory().Fork(Name("p"), Name("p"), {}, {}).code(),
+            absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(house_.Find("c").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(house_.memory().Fork(Name("p"), Name("c"), {}, {}).ok());
+}
+
+TEST(Branch, PartsFollowEachOtherAndEntriesAreFound) {
+  const Branch branch{.uid = 9,
+                      .trunks = {{.uid = 3, .seq_end = 10, .entry_end = 4},
+                                 {.uid = 5, .seq_end = 20, .entry_end = 6}}};
+  const auto parts = branch.Parts(25);
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[1].seqs, (SeqRange{10, 20}));
+  EXPECT_EQ(parts[2].seqs, (SeqRange{20, 25}));
+  EXPECT_TRUE(parts[2].own);
+  EXPECT_EQ(branch.UidOfEntry(3), 3u);
+  EXPECT_EQ(branch.UidOfEntry(4), 5u);
+  EXPECT_EQ(branch.UidOfEntry(6), 9u);
+  EXPECT_EQ(branch.TrunksBelow(10, 4).size(), 1u);
+  EXPECT_EQ(branch.TrunksBelow(15, 5).back(),
+            (Trunk{.uid = 5, .seq_end = 15, .entry_end = 5}));
+  EXPECT_TRUE(branch.TrunksBelow(0, 0).empty());
+}
+
+TEST(SharedRows, LastAsLongAsSomebodyHasThem) {
+  const Profile profile = SmallProfile();
+  SharedRows shared;
+  auto block = std::make_shared<RowBlock>(profile);
+  shared.Lend(1, 2, block);
+  EXPECT_EQ(shared.Find(1, 2), block);
+  EXPECT_EQ(shared.Find(1, 3), nullptr);
+  block.reset();
+  EXPECT_EQ(shared.Find(1, 2), nullptr);
+}
+
+TEST(SessionRecord, ComesBackAsItWas) {
+  SessionRecord record{
+      .header = {.name = Name("a"),
+                 .profile = SmallProfile(),
+                 .create_time_us = 5},
+      .ttl_us = 7,
+      .branch = {.uid = 9,
+                 .trunks = {{.uid = 3, .seq_end = 10, .entry_end = 4}}}};
+  WriteBatch batch;
+  PutSession(record, batch);
+  const auto& put = batch.operations.at(0);
+  const auto back = DecodeSession(put.key, put.value);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->header.profile, record.header.profile);
+  EXPECT_EQ(back->ttl_us, 7);
+  EXPECT_EQ(back->branch.trunks, record.branch.trunks);
+  record.branch.trunks.push_back({.uid = 4, .seq_end = 10, .entry_end = 4});
+  PutSession(record, batch);
+  const auto& bad = batch.operations.at(1);
+  EXPECT_TRUE(absl::IsDataLoss(DecodeSession(bad.key, bad.value).status()));
+}
+
+}  // namespace
+}  // namespace mneme::memory
