@@ -56,6 +56,8 @@ std::optional<SessionName> NameOfHeaderKey(std::string_view key) {
 
 KeyRange AllHeaders() { return {"S/", "S0"}; }  // '0' follows '/'.
 
+KeyRange Everything() { return {"", "\xFF"}; }
+
 KeyRange AllOf(uint64_t uid) { return {Prefix(uid), Prefix(uid + 1)}; }
 
 KeyRange AllOf(uint64_t uid, RecordKind kind) {

@@ -25,6 +25,9 @@ std::optional<SessionName> NameOfHeaderKey(std::string_view key);
 std::string HeaderKey(const SessionName& name);
 KeyRange AllHeaders();
 
+// Every record of the store.
+KeyRange Everything();
+
 // Every record of a session, and every one of one kind.
 KeyRange AllOf(uint64_t uid);
 KeyRange AllOf(uint64_t uid, RecordKind kind);

@@ -67,17 +67,6 @@ absl::StatusOr<int64_t> MicrosFromProto(const Timestamp& time,
   return time.seconds() * 1'000'000 + time.nanos() / 1000;
 }
 
-void SetTime(int64_t micros, Timestamp* proto) {
-  int64_t seconds = micros / 1'000'000;
-  int64_t rest = micros % 1'000'000;
-  if (rest < 0) {
-    rest += 1'000'000;
-    --seconds;
-  }
-  proto->set_seconds(seconds);
-  proto->set_nanos(static_cast<int32_t>(rest * 1000));
-}
-
 absl::Status CheckPositions(const google::protobuf::RepeatedField<int64_t>& all,
                             const std::string& field, uint64_t count) {
   if (!all.empty() && static_cast<uint64_t>(all.size()) != count) {
@@ -273,6 +262,17 @@ uint64_t AnswerBytes(const memory::LayerRead& read, uint32_t top_items,
 }
 
 }  // namespace
+
+void SetTime(int64_t micros, Timestamp* proto) {
+  int64_t seconds = micros / 1'000'000;
+  int64_t rest = micros % 1'000'000;
+  if (rest < 0) {
+    rest += 1'000'000;
+    --seconds;
+  }
+  proto->set_seconds(seconds);
+  proto->set_nanos(static_cast<int32_t>(rest * 1000));
+}
 
 absl::StatusOr<memory::AppendOptions> AppendOptionsFromProto(
     const v1::AppendRequest& request) {

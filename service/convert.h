@@ -28,6 +28,9 @@ absl::StatusOr<memory::TextEntry> TextEntryFromProto(const v1::TextEntry& text);
 absl::StatusOr<memory::TokenRows> TokenRowsFromProto(
     const v1::TokenRows& tokens, const memory::Profile& profile);
 
+// Microseconds since the epoch.
+void SetTime(int64_t micros, google::protobuf::Timestamp* proto);
+
 void SetAppendResult(const memory::AppendResult& result,
                      v1::AppendResponse* response);
 
