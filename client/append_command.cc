@@ -161,7 +161,7 @@ absl::StatusOr<int> AppendText(const AppendOptions& options, Context& context) {
   if (base::IsBlank(text))
     return base::InvalidField("--text", "no words", "words");
   const std::string session = SessionName(options.session);
-  ASSIGN_OR_RETURN(Client * client, context.Open());
+  ASSIGN_OR_RETURN(Client * client, context.OpenOrCreate());
   ASSIGN_OR_RETURN(const bool created, EnsureSession(*client, session));
   Report report(session, created, context);
 
@@ -210,7 +210,7 @@ absl::StatusOr<int> AppendFiles(const AppendOptions& options,
   document.metadata = options.metadata;
   document.buffered = options.buffered;
   const InterruptGuard interrupt;
-  ASSIGN_OR_RETURN(Client * client, context.Open());
+  ASSIGN_OR_RETURN(Client * client, context.OpenOrCreate());
   ASSIGN_OR_RETURN(const bool created,
                    EnsureSession(*client, document.session));
   Report report(document.session, created, context);
@@ -258,7 +258,7 @@ absl::StatusOr<int> AppendTensors(const AppendOptions& options,
   ASSIGN_OR_RETURN(const Safetensors file, ReadSafetensors(options.tensors));
   const std::string session = SessionName(options.session);
   const InterruptGuard interrupt;
-  ASSIGN_OR_RETURN(Client * client, context.Open());
+  ASSIGN_OR_RETURN(Client * client, context.OpenOrCreate());
   auto result = AppendTokenRows(
       *client, session, file,
       {.keys = "keys", .values = "values", .positions = "positions"},

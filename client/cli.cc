@@ -20,8 +20,10 @@
 #include "client/profile_command.h"
 #include "client/recall_command.h"
 #include "client/session_command.h"
+#include "client/snapshot_command.h"
 #include "client/suggest.h"
 #include "client/tokens_command.h"
+#include "client/upkeep_command.h"
 
 namespace mneme::client {
 namespace {
@@ -517,6 +519,65 @@ Examples:
   });
 }
 
+void AddSnapshot(CLI::App& app, CommandLine& line) {
+  CLI::App* command = AddCommand(
+      app, "snapshot", "Copy the whole data directory, while it is written", R"(
+Snapshots lie on the server, beside its data directory or where `mneme serve
+--snapshots` says. They keep what is forgotten later: delete them too.
+
+Examples:
+  mneme snapshot create before-upgrade
+  mneme snapshot list
+  mneme restore ./mneme-data-snapshots/before-upgrade --data ./restored)");
+  command->require_subcommand(1);
+  auto name = std::make_shared<std::string>();
+  CLI::App* create = AddCommand(*command, "create", "Make one");
+  create
+      ->add_option("name", *name,
+                   "1 to 63 of a-z, 0-9, '.', '_' and '-' (default: the time)")
+      ->type_name("");
+  create->callback([=, &line] {
+    line.run = [=](Context& context) {
+      return RunSnapshotCreate(*name, context);
+    };
+  });
+  AddCommand(*command, "list", "List them by name")->callback([&line] {
+    line.run = RunSnapshotList;
+  });
+  CLI::App* remove = AddCommand(*command, "delete", "Delete one");
+  remove->add_option("name", *name, "Its name")->type_name("")->required();
+  remove->callback([=, &line] {
+    line.run = [=](Context& context) {
+      return RunSnapshotDelete(*name, context);
+    };
+  });
+}
+
+void AddRestore(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      AddCommand(app, "restore", "Copy a snapshot into an empty directory", R"(
+The directory is named by --data and must be empty or missing. The snapshot
+stays as it is. If it is interrupted, run it again.
+
+Example:
+  mneme restore ./mneme-data-snapshots/before-upgrade --data ./restored)");
+  auto directory = std::make_shared<std::string>();
+  command->add_option("snapshot", *directory, "Directory of the snapshot")
+      ->type_name("")
+      ->required();
+  command->callback([=, &line] {
+    line.run = [=](Context& context) {
+      return RunRestore(*directory, context);
+    };
+  });
+}
+
+void AddUpkeep(CLI::App& app, CommandLine& line) {
+  AddCommand(app, "compact",
+             "Rewrite the store, so that deleted bytes leave the disk")
+      ->callback([&line] { line.run = RunCompact; });
+}
+
 void AddGlobal(CLI::App& app, CommandLine& line) {
   app.footer(kFooter);
   app.set_version_flag("--version", "mneme " MNEME_VERSION);
@@ -563,6 +624,9 @@ void AddCommands(CLI::App& app, CommandLine& line) {
   AddDelete(app, line);
   AddOperation(app, line);
   AddVerify(app, line);
+  AddSnapshot(app, line);
+  AddRestore(app, line);
+  AddUpkeep(app, line);
 }
 
 std::vector<std::string> CommandNames(const CLI::App& app) {

@@ -25,9 +25,14 @@ struct ServerHooks {
   // Runs `mneme serve` with the arguments after "serve" (argv[0] is the
   // program); returns the exit code.
   std::function<int(int argc, const char* const* argv)> serve;
-  // Opens `data_dir` in this process, for --data.
-  std::function<absl::StatusOr<EmbeddedServer>(const std::string& data_dir)>
+  // Opens `data_dir` in this process, for --data; `create` makes a missing one.
+  std::function<absl::StatusOr<EmbeddedServer>(const std::string& data_dir,
+                                               bool create)>
       open;
+  // Copies the snapshot in the directory `snapshot` into `data_dir`.
+  std::function<absl::Status(const std::string& snapshot,
+                             const std::string& data_dir)>
+      restore;
 };
 
 // Exit codes, documented in `mneme --help` and the README.

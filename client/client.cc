@@ -45,13 +45,13 @@ absl::Status AwayIfCancelled(const absl::Status& status) {
 
 // Calls until it succeeds, may not be retried, or there is no time or try left;
 // the deadline covers all tries together.
-template <typename Response, typename Request>
-absl::StatusOr<Response> Call(
-    v1::MemoryService::Stub& stub, const ClientOptions& options,
-    bool repeatable,
-    grpc::Status (v1::MemoryService::Stub::*method)(grpc::ClientContext*,
-                                                    const Request&, Response*),
-    const Request& request) {
+template <typename Stub, typename Response, typename Request>
+absl::StatusOr<Response> Call(Stub& stub, const ClientOptions& options,
+                              bool repeatable,
+                              grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                           const Request&,
+                                                           Response*),
+                              const Request& request) {
   const auto wall_deadline =
       std::chrono::system_clock::now() + options.deadline;
   const auto deadline = SteadyClock::now() + options.deadline;
@@ -108,7 +108,8 @@ std::string SessionName(std::string_view short_name) {
 }
 
 Client::Client(std::shared_ptr<grpc::Channel> channel, ClientOptions options)
-    : stub_(v1::MemoryService::NewStub(std::move(channel))),
+    : stub_(v1::MemoryService::NewStub(channel)),
+      admin_(v1::AdminService::NewStub(channel)),
       options_(options) {}
 
 absl::StatusOr<v1::AppendResponse> Client::Append(
@@ -247,6 +248,38 @@ absl::StatusOr<v1::StatsResponse> Client::Stats(
   v1::StatsRequest request;
   request.set_session(name_or_empty);
   return Call(*stub_, options_, true, &v1::MemoryService::Stub::Stats, request);
+}
+
+absl::StatusOr<v1::CreateSnapshotResponse> Client::CreateSnapshot(
+    const v1::CreateSnapshotRequest& request) {
+  return Call(*admin_, options_, false, &v1::AdminService::Stub::CreateSnapshot,
+              request);
+}
+
+absl::StatusOr<v1::ListSnapshotsResponse> Client::ListSnapshots() {
+  return Call(*admin_, options_, true, &v1::AdminService::Stub::ListSnapshots,
+              v1::ListSnapshotsRequest());
+}
+
+absl::Status Client::DeleteSnapshot(const v1::DeleteSnapshotRequest& request) {
+  return Call(*admin_, options_, false, &v1::AdminService::Stub::DeleteSnapshot,
+              request)
+      .status();
+}
+
+absl::StatusOr<v1::CompactResponse> Client::Compact() {
+  return Call(*admin_, options_, false, &v1::AdminService::Stub::Compact,
+              v1::CompactRequest());
+}
+
+absl::StatusOr<v1::VerifyForgottenResponse> Client::VerifyForgotten() {
+  return Call(*admin_, options_, true, &v1::AdminService::Stub::VerifyForgotten,
+              v1::VerifyForgottenRequest());
+}
+
+absl::StatusOr<v1::DiagnoseResponse> Client::Diagnose() {
+  return Call(*admin_, options_, true, &v1::AdminService::Stub::Diagnose,
+              v1::DiagnoseRequest());
 }
 
 }  // namespace mneme::client

@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "mneme/v1/admin_service.grpc.pb.h"
 #include "mneme/v1/memory_service.grpc.pb.h"
 
 namespace mneme::client {
@@ -77,10 +78,20 @@ class Client {
   absl::StatusOr<v1::VerifyResponse> Verify(const std::string& name);
   absl::StatusOr<v1::StatsResponse> Stats(const std::string& name_or_empty);
 
+  // Of the AdminService.
+  absl::StatusOr<v1::CreateSnapshotResponse> CreateSnapshot(
+      const v1::CreateSnapshotRequest& request);
+  absl::StatusOr<v1::ListSnapshotsResponse> ListSnapshots();
+  absl::Status DeleteSnapshot(const v1::DeleteSnapshotRequest& request);
+  absl::StatusOr<v1::CompactResponse> Compact();
+  absl::StatusOr<v1::VerifyForgottenResponse> VerifyForgotten();
+  absl::StatusOr<v1::DiagnoseResponse> Diagnose();
+
   v1::MemoryService::StubInterface& stub() { return *stub_; }
 
  private:
   std::unique_ptr<v1::MemoryService::Stub> stub_;
+  std::unique_ptr<v1::AdminService::Stub> admin_;
   ClientOptions options_;
 };
 

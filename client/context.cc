@@ -41,6 +41,24 @@ Context::Context(GlobalOptions options, const ServerHooks& hooks,
 Context::~Context() = default;
 
 absl::StatusOr<Client*> Context::Open(std::chrono::seconds deadline) {
+  return OpenWith(deadline, /*create=*/false);
+}
+
+absl::StatusOr<Client*> Context::OpenOrCreate() {
+  return OpenWith(kCallDeadline, /*create=*/true);
+}
+
+absl::Status Context::Restore(const std::string& snapshot) const {
+  if (options_.data_dir.empty() || !options_.server.empty()) {
+    return base::InvalidField(
+        "--data", options_.data_dir.empty() ? "nothing" : "--server too",
+        "the empty or missing directory to restore into, and no --server");
+  }
+  return hooks_.restore(snapshot, options_.data_dir);
+}
+
+absl::StatusOr<Client*> Context::OpenWith(std::chrono::seconds deadline,
+                                          bool create) {
   ClientOptions client_options{.deadline = deadline};
   if (options_.timeout_seconds) {
     client_options.deadline = std::chrono::milliseconds(
@@ -52,7 +70,7 @@ absl::StatusOr<Client*> Context::Open(std::chrono::seconds deadline) {
                                 "one of them: a directory or a server");
     }
     if (!embedded_) {
-      auto embedded = hooks_.open(options_.data_dir);
+      auto embedded = hooks_.open(options_.data_dir, create);
       if (!embedded.ok()) return embedded.status();
       embedded_ = *std::move(embedded);
     }

@@ -57,16 +57,27 @@ class Context {
   //         the directory said.
   absl::StatusOr<Client*> Open(std::chrono::seconds deadline = kCallDeadline);
 
+  // As Open, for a command that writes the first record: makes a directory that
+  // is missing.
+  absl::StatusOr<Client*> OpenOrCreate();
+
+  // Copies a snapshot into --data's directory. Errors: INVALID_ARGUMENT without
+  // --data; what the server's side says.
+  absl::Status Restore(const std::string& snapshot) const;
+
   // `status` as a person should read it: an unreachable server is named, with
   // what to do about it.
   absl::Status Explain(const absl::Status& status) const;
 
   bool json() const { return options_.json; }
+  const std::string& data_dir() const { return options_.data_dir; }
   const Terminal& terminal() const { return terminal_; }
   std::ostream& out() const { return terminal_.out; }
   std::ostream& err() const { return terminal_.err; }
 
  private:
+  absl::StatusOr<Client*> OpenWith(std::chrono::seconds deadline, bool create);
+
   const GlobalOptions options_;
   const ServerHooks& hooks_;
   const Terminal terminal_;

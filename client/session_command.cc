@@ -89,7 +89,7 @@ absl::StatusOr<int> RunCreate(const CreateOptions& options, Context& context) {
   } else {
     profile.set_preset(preset);
   }
-  ASSIGN_OR_RETURN(Client * client, context.Open());
+  ASSIGN_OR_RETURN(Client * client, context.OpenOrCreate());
   if (!options.settings.empty()) {
     ASSIGN_OR_RETURN(profile, WithSettings(std::move(profile), options.settings,
                                            [&](const std::string& name) {

@@ -73,6 +73,8 @@ uint64_t NumberIn(std::string_view key) {
   return number;
 }
 
+KeyRange Everything() { return {"", "\xFF"}; }
+
 KeyRange AllOf(uint64_t uid) { return {Prefix(uid), Prefix(uid + 1)}; }
 
 KeyRange AllOf(uint64_t uid, RecordKind kind) {

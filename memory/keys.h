@@ -28,6 +28,9 @@ KeyRange AllHeaders();
 std::string OperationKey(std::string_view space, std::string_view id);
 KeyRange AllOperations();
 
+// Every record of the store.
+KeyRange Everything();
+
 // Every record of a session, and every one of one kind.
 KeyRange AllOf(uint64_t uid);
 KeyRange AllOf(uint64_t uid, RecordKind kind);

@@ -120,6 +120,9 @@ class Memory {
   };
   Counts Count() const;
 
+  // Where everything lies, for what concerns the directory as a whole.
+  Store& store() { return *store_; }
+
  private:
   // A known session; `session` is null until first use. `opening` is held while
   // its record or its existence is being written, and while it is opened.

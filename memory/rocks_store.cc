@@ -4,7 +4,9 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
+#include <rocksdb/snapshot.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
@@ -83,18 +85,46 @@ rocksdb::Options MakeOptions() {
   return options;
 }
 
+absl::Status ScanFrom(
+    rocksdb::DB& db, const rocksdb::Snapshot* snapshot,
+    const std::string& begin, const std::string& end,
+    const std::function<bool(std::string_view, std::string_view)>& visit) {
+  rocksdb::ReadOptions options;
+  const rocksdb::Slice bound = ToSlice(end);
+  options.snapshot = snapshot;
+  options.iterate_upper_bound = &bound;
+  options.fill_cache = false;
+  options.readahead_size = 2 << 20;
+  const std::unique_ptr<rocksdb::Iterator> it(db.NewIterator(options));
+  for (it->Seek(ToSlice(begin)); it->Valid(); it->Next()) {
+    if (!visit(ToView(it->key()), ToView(it->value()))) break;
+  }
+  return Translate(it->status());
+}
+
+class RocksView final : public StoreView {
+ public:
+  explicit RocksView(rocksdb::DB* db) : db_(db), snapshot_(db->GetSnapshot()) {}
+  ~RocksView() override { db_->ReleaseSnapshot(snapshot_); }
+
+  absl::Status Scan(
+      const std::string& begin, const std::string& end,
+      const std::function<bool(std::string_view, std::string_view)>& visit)
+      const override {
+    return ScanFrom(*db_, snapshot_, begin, end, visit);
+  }
+
+ private:
+  rocksdb::DB* const db_;
+  const rocksdb::Snapshot* const snapshot_;
+};
+
 class RocksStore final : public Store {
  public:
   explicit RocksStore(std::unique_ptr<rocksdb::DB> db) : db_(std::move(db)) {}
 
   absl::Status Write(const WriteBatch& batch, bool sync) override {
-    if (failed_.load()) {
-      return base::Error(
-          absl::StatusCode::kUnavailable,
-          "store: an earlier write failed, so what is on disk is not known; "
-          "reopen the server to write again (reading goes on)",
-          {.reason = "STORE_FAILED"});
-    }
+    RETURN_IF_ERROR(Health());
     rocksdb::WriteBatch rocks;
     for (const WriteBatch::Operation& operation : batch.operations) {
       rocksdb::Status added;
@@ -128,16 +158,27 @@ class RocksStore final : public Store {
       const std::string& begin, const std::string& end,
       const std::function<bool(std::string_view, std::string_view)>& visit)
       const override {
-    rocksdb::ReadOptions options;
-    const rocksdb::Slice bound = ToSlice(end);
-    options.iterate_upper_bound = &bound;
-    options.fill_cache = false;
-    options.readahead_size = 2 << 20;
-    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
-    for (it->Seek(ToSlice(begin)); it->Valid(); it->Next()) {
-      if (!visit(ToView(it->key()), ToView(it->value()))) break;
+    return ScanFrom(*db_, nullptr, begin, end, visit);
+  }
+
+  std::unique_ptr<const StoreView> Freeze() const override {
+    return std::make_unique<RocksView>(db_.get());
+  }
+
+  absl::Status Checkpoint(const std::string& directory) override {
+    std::error_code error;
+    if (std::filesystem::exists(directory, error)) {
+      return base::Error(absl::StatusCode::kAlreadyExists,
+                         absl::StrCat("store: cannot write a checkpoint into ",
+                                      directory, ", which exists already"),
+                         {.reason = "DIRECTORY_EXISTS"});
     }
-    return Translate(it->status());
+    rocksdb::Checkpoint* raw = nullptr;
+    RETURN_IF_ERROR(Translate(rocksdb::Checkpoint::Create(db_.get(), &raw)));
+    const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
+    // Flushes first, so what was acknowledged is in synced files, and hard
+    // links those where the file system allows.
+    return Translate(checkpoint->CreateCheckpoint(directory));
   }
 
   absl::Status Compact(const std::string& begin,
@@ -162,6 +203,15 @@ class RocksStore final : public Store {
       if (db_->GetIntProperty(name, &bytes)) total += bytes;
     }
     return total;
+  }
+
+  absl::Status Health() const override {
+    if (!failed_.load()) return absl::OkStatus();
+    return base::Error(
+        absl::StatusCode::kUnavailable,
+        "store: an earlier write failed, so what is on disk is not known; "
+        "reopen the server to write again (reading goes on)",
+        {.reason = "STORE_FAILED"});
   }
 
  private:

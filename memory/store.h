@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,21 @@ struct WriteBatch {
   }
 };
 
+// What a store held at one moment.
+// Threads:  any.
+// Lifetime: the store outlives it. While it lives, what is deleted stays on
+// disk, so hold it no longer than needed.
+class StoreView {
+ public:
+  virtual ~StoreView() = default;
+
+  // As Store::Scan.
+  virtual absl::Status Scan(
+      const std::string& begin, const std::string& end,
+      const std::function<bool(std::string_view key, std::string_view value)>&
+          visit) const = 0;
+};
+
 // An ordered map from byte strings to byte strings.
 // Threads: any.
 class Store {
@@ -62,12 +78,26 @@ class Store {
       const std::function<bool(std::string_view key, std::string_view value)>&
           visit) const = 0;
 
+  // What the store holds now. Writes go on, and are not seen through it.
+  virtual std::unique_ptr<const StoreView> Freeze() const = 0;
+
+  // Writes a store with what this one holds, as of one moment, into
+  // `directory`: everything that was written before the call, synced or not,
+  // and no half batch. Writes go on.
+  // Errors: ALREADY_EXISTS when `directory` exists; DISK_FULL; STORE_FAILED.
+  // Something may then be left at `directory` or beside it, at
+  // "`directory`.tmp".
+  virtual absl::Status Checkpoint(const std::string& directory) = 0;
+
   // Rewrites [begin, end) so that deleted bytes leave the disk.
   virtual absl::Status Compact(const std::string& begin,
                                const std::string& end) = 0;
 
   // Bytes on disk, roughly.
   virtual uint64_t ApproximateBytes() const = 0;
+
+  // What every further Write says after one failed; else OK.
+  virtual absl::Status Health() const = 0;
 };
 
 }  // namespace mneme::memory

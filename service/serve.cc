@@ -15,8 +15,10 @@
 #include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "memory/data_dir.h"
 #include "memory/rocks_store.h"
 #include "service/library_threads.h"
+#include "service/offline.h"
 #include "service/stop_signal.h"
 
 namespace mneme::service {
@@ -75,6 +77,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "Directory of everything that is remembered; created when "
                  "missing")
       ->capture_default_str();
+  app.add_option("--snapshots", flags.server.snapshots_dir,
+                 "Directory of the snapshots (default: that of --data with "
+                 "-snapshots behind its name)");
   app.add_option("--listen", flags.server.listen,
                  "host:port (port 0: a free one) or unix:/path; may be "
                  "repeated")
@@ -155,6 +160,8 @@ int Report(const absl::Status& status) {
 
 absl::Status RunUntilSignal(const Flags& flags) {
   const base::RealClock clock;
+  RETURN_IF_ERROR(
+      memory::CheckDataDir(flags.data, memory::MissingDataDir::kCreate));
   ASSIGN_OR_RETURN(auto store, memory::OpenRocksStore(flags.data));
   ASSIGN_OR_RETURN(const auto server,
                    Server::Start(std::move(store), flags.server, &clock));
@@ -192,20 +199,28 @@ int Serve(int argc, const char* const* argv) {
   }
   flags.server.drain = std::chrono::milliseconds(
       static_cast<int64_t>(flags.drain_seconds * 1000));
+  if (flags.server.snapshots_dir.empty()) {
+    flags.server.snapshots_dir = SnapshotsDirOf(flags.data);
+  }
   base::SetLogLevel(flags.log_level);
   const absl::Status status = RunUntilSignal(flags);
   return status.ok() ? kExitOk : Report(status);
 }
 
 absl::StatusOr<std::shared_ptr<InProcess>> OpenInProcess(
-    const std::string& data_dir) {
+    const std::string& data_dir, bool create) {
   UseOneLibraryThread();
   gpr_set_log_function(LogGrpc);
   base::SetLogLevel(base::LogLevel::kWarning);
   auto clock = std::make_unique<base::RealClock>();
+  RETURN_IF_ERROR(
+      memory::CheckDataDir(data_dir, create ? memory::MissingDataDir::kCreate
+                                            : memory::MissingDataDir::kRefuse));
   ASSIGN_OR_RETURN(auto store, memory::OpenRocksStore(data_dir));
-  ASSIGN_OR_RETURN(auto server,
-                   Server::Start(std::move(store), {}, clock.get()));
+  ASSIGN_OR_RETURN(
+      auto server,
+      Server::Start(std::move(store),
+                    {.snapshots_dir = SnapshotsDirOf(data_dir)}, clock.get()));
   return std::make_shared<InProcess>(std::move(clock), std::move(server));
 }
 

@@ -40,10 +40,11 @@ class InProcess {
   const std::unique_ptr<Server> server_;
 };
 
-// Opens `data_dir`; logs nothing below warnings.
-// Errors:   those of OpenRocksStore and Server::Start.
+// Opens `data_dir`; logs nothing below warnings. `create`: makes it when it is
+// missing.
+// Errors:   those of CheckDataDir, OpenRocksStore and Server::Start.
 absl::StatusOr<std::shared_ptr<InProcess>> OpenInProcess(
-    const std::string& data_dir);
+    const std::string& data_dir, bool create);
 
 }  // namespace mneme::service
 

@@ -93,7 +93,8 @@ Server::Server(std::unique_ptr<memory::Memory> memory,
                                .open_sessions = counts.open_sessions};
       }),
       door_(&executor_, &metrics_, clock),
-      service_(memory_.get(), &door_, &metrics_, clock) {}
+      service_(memory_.get(), &door_, &metrics_, clock),
+      admin_(memory_.get(), &door_, clock, options.snapshots_dir) {}
 
 Server::~Server() { Drain(); }
 
@@ -132,6 +133,7 @@ absl::Status Server::Listen() {
                              grpc::InsecureServerCredentials(), &ports[i]);
   }
   builder.RegisterService(&service_);
+  builder.RegisterService(&admin_);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
     return base::Error(

@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 #include "memory/memory.h"
 #include "memory/store.h"
+#include "service/admin_service.h"
 #include "service/door.h"
 #include "service/executor.h"
 #include "service/memory_service.h"
@@ -34,6 +35,8 @@ struct ServerOptions {
   int threads = 0;
   // Requests that may wait for a thread.
   int queue = 1024;
+  // Where snapshots are made; empty: nowhere.
+  std::string snapshots_dir = "";
   // What Drain gives to requests that are under way.
   std::chrono::milliseconds drain = std::chrono::seconds(8);
 };
@@ -80,6 +83,7 @@ class Server {
   Metrics metrics_;
   Door door_;
   MemoryService service_;
+  AdminService admin_;
   std::vector<std::string> addresses_;
   std::string metrics_address_;
   std::unique_ptr<grpc::Server> server_;

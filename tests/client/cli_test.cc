@@ -33,7 +33,8 @@ TEST(Cli, ServeGetsItsArgumentsUntouched) {
                                    EXPECT_EQ(argv[argc], nullptr);
                                    return 42;
                                  },
-                             .open = nullptr};
+                             .open = nullptr,
+                             .restore = nullptr};
   EXPECT_EQ(RunWithHooks({"serve", "--help", "-o", "x", "--", "y"}, hooks).code,
             42);
   EXPECT_THAT(got, ElementsAre("mneme", "--help", "-o", "x", "--", "y"));
@@ -199,10 +200,11 @@ TEST(Cli, TakesADirectoryOrAServerNotBoth) {
 TEST(Cli, ADirectoryThatCannotBeOpenedIsExplained) {
   const ServerHooks hooks = {
       .serve = nullptr,
-      .open =
-          [](const std::string& data_dir) -> absl::StatusOr<EmbeddedServer> {
+      .open = [](const std::string& data_dir,
+                 bool) -> absl::StatusOr<EmbeddedServer> {
         return absl::FailedPreconditionError(data_dir + " is in use");
-      }};
+      },
+      .restore = nullptr};
   const Ran ran = RunWithHooks({"--data", "./mem", "show", "s1"}, hooks);
   EXPECT_EQ(ran.code, kExitRefused);
   EXPECT_EQ(ran.err, "mneme: ./mem is in use\n");

@@ -41,10 +41,11 @@ inline Ran RunWithHooks(const std::vector<std::string>& arguments,
 inline Ran RunOn(FakeMemory& fake, std::vector<std::string> arguments) {
   const client::ServerHooks hooks = {
       .serve = [](int, const char* const*) { return 99; },
-      .open =
-          [&](const std::string&) -> absl::StatusOr<client::EmbeddedServer> {
+      .open = [&](const std::string&,
+                  bool) -> absl::StatusOr<client::EmbeddedServer> {
         return client::EmbeddedServer{fake.Channel(), nullptr};
-      }};
+      },
+      .restore = nullptr};
   arguments.insert(arguments.begin(), {"--data", "fake"});
   return RunWithHooks(arguments, hooks);
 }

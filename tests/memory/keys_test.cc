@@ -53,6 +53,7 @@ TEST(Keys, EveryRecordOfASessionIsInItsRangeAndInNoOther) {
         {RecordKind::kCheckpoint, CheckpointKey(uid, ~0u)},
         {RecordKind::kSegment, SegmentKey(uid, ~0ull, ~0u)}};
     for (const auto& [kind, key] : keys) {
+      EXPECT_TRUE(IsIn(key, Everything()));
       EXPECT_TRUE(IsIn(key, AllOf(uid)));
       EXPECT_FALSE(IsIn(key, AllOf(uid + 1)));
       EXPECT_FALSE(IsIn(key, AllHeaders()));
@@ -67,6 +68,9 @@ TEST(Keys, EveryRecordOfASessionIsInItsRangeAndInNoOther) {
 TEST(Keys, HeadersListSessionsByNamespace) {
   const std::string a = HeaderKey({.space = "a", .session = "z"});
   const std::string b = HeaderKey({.space = "b", .session = "a"});
+  EXPECT_TRUE(IsIn(a, Everything()));
+  EXPECT_TRUE(IsIn(FormatKey(), Everything()));
+  EXPECT_TRUE(IsIn(UidNextKey(), Everything()));
   EXPECT_TRUE(IsIn(a, AllHeaders()));
   EXPECT_TRUE(IsIn(b, AllHeaders()));
   EXPECT_LT(a, b);

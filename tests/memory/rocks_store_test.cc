@@ -145,6 +145,37 @@ TEST_F(RocksStoreTest, WhatWasWrittenIsThereAfterReopening) {
   EXPECT_FALSE(store->Read("gone").ok());
 }
 
+TEST_F(RocksStoreTest, WhatIsFrozenStaysAsItWas) {
+  auto store = Open();
+  ASSERT_TRUE(Put(*store, "a", "1").ok());
+  const auto frozen = store->Freeze();
+  ASSERT_TRUE(Put(*store, "a", "2").ok());
+  ASSERT_TRUE(Put(*store, "b", "2").ok());
+  ASSERT_TRUE(store->Compact("", "z").ok());
+  Records seen;
+  ASSERT_TRUE(frozen
+                  ->Scan("", "z",
+                         [&](std::string_view key, std::string_view value) {
+                           seen.emplace_back(key, value);
+                           return true;
+                         })
+                  .ok());
+  EXPECT_EQ(seen, (Records{{"a", "1"}}));
+}
+
+TEST_F(RocksStoreTest, ACheckpointHoldsWhatWasNotSynced) {
+  const std::string blob(100000, 'x');
+  const std::string copy = root_ / "copy";
+  auto store = Open();
+  ASSERT_TRUE(Put(*store, "blob", blob).ok());
+  ASSERT_TRUE(Put(*store, "a", "1").ok());
+  ASSERT_TRUE(store->Checkpoint(copy).ok());
+  ASSERT_TRUE(Put(*store, "a", "2").ok());
+  EXPECT_EQ(ReasonOf(store->Checkpoint(copy)), "DIRECTORY_EXISTS");
+  const auto copied = OpenRocksStore(copy).value();
+  EXPECT_EQ(ScanAll(*copied, "", "z"), (Records{{"a", "1"}, {"blob", blob}}));
+}
+
 // The files under `directory` that hold `bytes`.
 int FilesWith(const std::string& directory, const std::string& bytes) {
   int count = 0;

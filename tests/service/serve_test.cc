@@ -123,14 +123,14 @@ TEST_F(ServeTest, AFileSaysWhatFlagsSay) {
 }
 
 TEST_F(ServeTest, ADataDirectoryInUseIsRefused) {
-  const auto first = OpenInProcess(Path("d"));
+  const auto first = OpenInProcess(Path("d"), true);
   ASSERT_TRUE(first.ok()) << first.status();
-  EXPECT_EQ(OpenInProcess(Path("d")).status().code(),
+  EXPECT_EQ(OpenInProcess(Path("d"), true).status().code(),
             absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(ServeTest, AProcessReachesItsOwnServer) {
-  const auto server = OpenInProcess(Path("d"));
+  const auto server = OpenInProcess(Path("d"), true);
   ASSERT_TRUE(server.ok()) << server.status();
   const auto stub = v1::MemoryService::NewStub((*server)->InProcessChannel());
   grpc::ClientContext context;

@@ -66,9 +66,16 @@ class GatedStore final : public memory::Store {
                        const std::string& end) override {
     return store_.Compact(begin, end);
   }
+  std::unique_ptr<const memory::StoreView> Freeze() const override {
+    return store_.Freeze();
+  }
+  absl::Status Checkpoint(const std::string& directory) override {
+    return store_.Checkpoint(directory);
+  }
   uint64_t ApproximateBytes() const override {
     return store_.ApproximateBytes();
   }
+  absl::Status Health() const override { return store_.Health(); }
 
  private:
   const std::shared_ptr<Gate> gate_;

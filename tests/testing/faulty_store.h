@@ -73,12 +73,22 @@ class FaultyStore final : public memory::Store {
           visit) const override {
     return seen_.Scan(begin, end, visit);
   }
+  std::unique_ptr<const memory::StoreView> Freeze() const override {
+    return seen_.Freeze();
+  }
+  absl::Status Checkpoint(const std::string& directory) override {
+    return seen_.Checkpoint(directory);
+  }
   absl::Status Compact(const std::string& /*begin*/,
                        const std::string& /*end*/) override {
     return absl::OkStatus();
   }
   uint64_t ApproximateBytes() const override {
     return seen_.ApproximateBytes();
+  }
+  absl::Status Health() const override {
+    base::MutexLock lock(&faults_->mutex);
+    return faults_->broken ? Failure() : absl::OkStatus();
   }
 
  private:

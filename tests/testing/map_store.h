@@ -4,11 +4,14 @@
 #define MNEME_TESTS_TESTING_MAP_STORE_H_
 
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -24,6 +27,27 @@ namespace mneme::testing {
 struct MapDisk {
   base::Mutex mutex;
   std::map<std::string, std::string> records ABSL_GUARDED_BY(mutex);
+};
+
+// A copy of a disk.
+class MapView final : public memory::StoreView {
+ public:
+  explicit MapView(std::map<std::string, std::string> records)
+      : records_(std::move(records)) {}
+
+  absl::Status Scan(
+      const std::string& begin, const std::string& end,
+      const std::function<bool(std::string_view key, std::string_view value)>&
+          visit) const override {
+    for (auto it = records_.lower_bound(begin);
+         it != records_.end() && it->first < end; ++it) {
+      if (!visit(it->first, it->second)) break;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::map<std::string, std::string> records_;
 };
 
 // Threads:  any.
@@ -86,6 +110,23 @@ class MapStore final : public memory::Store {
     return absl::OkStatus();
   }
 
+  std::unique_ptr<const memory::StoreView> Freeze() const override {
+    base::MutexLock lock(&disk_->mutex);
+    return std::make_unique<MapView>(disk_->records);
+  }
+
+  // Writes one file, RECORDS, that nobody reads.
+  absl::Status Checkpoint(const std::string& directory) override {
+    std::error_code error;
+    if (!std::filesystem::create_directory(directory, error)) {
+      return absl::AlreadyExistsError(directory);
+    }
+    std::ofstream file(directory + "/RECORDS", std::ios::binary);
+    base::MutexLock lock(&disk_->mutex);
+    for (const auto& [key, value] : disk_->records) file << key << value;
+    return absl::OkStatus();
+  }
+
   // Nothing to rewrite: what was deleted is gone.
   absl::Status Compact(const std::string& /*begin*/,
                        const std::string& /*end*/) override {
@@ -100,6 +141,8 @@ class MapStore final : public memory::Store {
     }
     return bytes;
   }
+
+  absl::Status Health() const override { return absl::OkStatus(); }
 
  private:
   const std::shared_ptr<MapDisk> disk_;

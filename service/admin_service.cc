@@ -1,0 +1,120 @@
+#include "service/admin_service.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "memory/keys.h"
+#include "service/convert_admin.h"
+
+namespace mneme::service {
+namespace {
+
+using grpc::CallbackServerContext;
+using grpc::ServerUnaryReactor;
+using memory::Cancelled;
+
+// All of it is long work over the disk, and lets reads go first.
+template <typename Request, typename Response>
+Call CallOf(std::string_view method, const Request* request,
+            const Response* response) {
+  return {.method = method,
+          .session = "",
+          .priority = Executor::Priority::kWrite,
+          .request = request,
+          .response = response};
+}
+
+// "20240501-120000.250", in UTC: names sort by time.
+std::string NameOfTime(std::chrono::system_clock::time_point now) {
+  return absl::FormatTime("%Y%m%d-%H%M%E3S", absl::FromChrono(now),
+                          absl::UTCTimeZone());
+}
+
+}  // namespace
+
+AdminService::AdminService(memory::Memory* memory, Door* door,
+                           const base::Clock* clock, std::string snapshots_dir)
+    : memory_(memory),
+      door_(door),
+      clock_(clock),
+      snapshots_(snapshots_dir),
+      has_snapshots_(!snapshots_dir.empty()) {}
+
+ServerUnaryReactor* AdminService::CreateSnapshot(
+    CallbackServerContext* context, const v1::CreateSnapshotRequest* request,
+    v1::CreateSnapshotResponse* response) {
+  return door_->Serve(context, CallOf("CreateSnapshot", request, response),
+                      [=, this](const Cancelled&) {
+                        return MakeSnapshot(request->name(), response);
+                      });
+}
+
+ServerUnaryReactor* AdminService::ListSnapshots(
+    CallbackServerContext* context, const v1::ListSnapshotsRequest* request,
+    v1::ListSnapshotsResponse* response) {
+  return door_->Serve(context, CallOf("ListSnapshots", request, response),
+                      [=, this](const Cancelled&) -> absl::Status {
+                        RETURN_IF_ERROR(CheckSnapshotsDir());
+                        base::MutexLock lock(&snapshots_mutex_);
+                        ASSIGN_OR_RETURN(const auto snapshots,
+                                         snapshots_.List());
+                        for (const memory::Snapshot& snapshot : snapshots) {
+                          SetSnapshot(snapshot, response->add_snapshots());
+                        }
+                        return absl::OkStatus();
+                      });
+}
+
+ServerUnaryReactor* AdminService::DeleteSnapshot(
+    CallbackServerContext* context, const v1::DeleteSnapshotRequest* request,
+    v1::DeleteSnapshotResponse* response) {
+  return door_->Serve(context, CallOf("DeleteSnapshot", request, response),
+                      [=, this](const Cancelled&) -> absl::Status {
+                        RETURN_IF_ERROR(CheckSnapshotsDir());
+                        base::MutexLock lock(&snapshots_mutex_);
+                        return snapshots_.Delete(request->name());
+                      });
+}
+
+ServerUnaryReactor* AdminService::Compact(CallbackServerContext* context,
+                                          const v1::CompactRequest* request,
+                                          v1::CompactResponse* response) {
+  return door_->Serve(
+      context, CallOf("Compact", request, response),
+      [=, this](const Cancelled&) -> absl::Status {
+        memory::Store& store = memory_->store();
+        const memory::KeyRange everything = memory::Everything();
+        response->set_bytes_before(store.ApproximateBytes());
+        RETURN_IF_ERROR(store.Compact(everything.first, everything.second));
+        response->set_bytes_after(store.ApproximateBytes());
+        return absl::OkStatus();
+      });
+}
+
+absl::Status AdminService::MakeSnapshot(const std::string& name,
+                                        v1::CreateSnapshotResponse* response) {
+  RETURN_IF_ERROR(CheckSnapshotsDir());
+  const auto now = clock_->Now();
+  base::MutexLock lock(&snapshots_mutex_);
+  ASSIGN_OR_RETURN(
+      const memory::Snapshot snapshot,
+      snapshots_.Create(memory_->store(), name.empty() ? NameOfTime(now) : name,
+                        std::chrono::duration_cast<std::chrono::microseconds>(
+                            now.time_since_epoch())
+                            .count()));
+  SetSnapshot(snapshot, response->mutable_snapshot());
+  return absl::OkStatus();
+}
+
+absl::Status AdminService::CheckSnapshotsDir() const {
+  if (has_snapshots_) return absl::OkStatus();
+  return base::Error(absl::StatusCode::kFailedPrecondition,
+                     "this server has no directory for snapshots; start it "
+                     "with --snapshots DIR",
+                     {.reason = "NO_SNAPSHOTS_DIR"});
+}
+
+}  // namespace mneme::service
