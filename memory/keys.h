@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "memory/record.h"
+#include "memory/seq_set.h"
 #include "memory/session_name.h"
 
 namespace mneme::memory {
@@ -28,6 +29,10 @@ KeyRange AllHeaders();
 // Every record of a session, and every one of one kind.
 KeyRange AllOf(uint64_t uid);
 KeyRange AllOf(uint64_t uid, RecordKind kind);
+
+// The seqs whose rows the record at `key` holds; nothing for one that has no
+// rows.
+std::optional<SeqRange> RowsAt(std::string_view key);
 
 std::string HeadKey(uint64_t uid);
 std::string RowsKey(uint64_t uid, uint64_t block, uint32_t bank);

@@ -1,5 +1,6 @@
 #include "memory/memory.h"
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <utility>
@@ -54,11 +55,23 @@ absl::Status NotFound(const SessionName& name) {
        .metadata = {{"session", name.ToString()}}});
 }
 
+absl::Status CheckEmpty(const Store& store) {
+  bool empty = true;
+  RETURN_IF_ERROR(
+      store.Scan("", "\xFF", [&](std::string_view, std::string_view) {
+        empty = false;
+        return false;
+      }));
+  if (empty) return absl::OkStatus();
+  return MissingRecord(RecordKind::kFormat, FormatKey());
+}
+
 // Writes the format's version into a new directory, or checks it.
 absl::Status CheckFormat(Store& store) {
   const std::string key = FormatKey();
   const absl::StatusOr<std::string> record = store.Read(key);
   if (absl::IsNotFound(record.status())) {
+    RETURN_IF_ERROR(CheckEmpty(store));
     base::ByteWriter payload;
     payload.Number(kFormatVersion);
     WriteBatch batch;
@@ -108,6 +121,7 @@ absl::Status Memory::LoadHeaders() {
     return record.status();
   }
   std::map<Key, std::shared_ptr<Slot>> slots;
+  uint64_t uid_last = 0;
   const KeyRange range = AllHeaders();
   RETURN_IF_ERROR(store_->Scan(
       range.first, range.second,
@@ -118,14 +132,19 @@ absl::Status Memory::LoadHeaders() {
         absl::StatusOr<Session::Header> header = DecodeHeader(key, bytes);
         if (header.ok()) {
           slot->header = *std::move(header);
+          uid_last = std::max(uid_last, slot->header.uid);
         } else {
           // The others are not affected.
           slot->header.name = *name;
-          slot->damage = base::Annotate(header.status(), name->ToString());
+          slot->damage =
+              base::WithFacts(base::Annotate(header.status(), name->ToString()),
+                              {{"session", name->ToString()}});
         }
         slots.emplace(Key{name->space, name->session}, std::move(slot));
         return true;
       }));
+  // Also should the record of the next uid be lost, none is used twice.
+  uid_next_ = std::max(uid_next_, uid_last + 1);
   base::MutexLock lock(&mutex_);
   slots_ = std::move(slots);
   return absl::OkStatus();
