@@ -1,6 +1,7 @@
 #include "tests/testing/power_cut.h"
 
 #include <rocksdb/env.h>
+#include <sys/mount.h>
 
 #include <filesystem>
 #include <functional>
@@ -145,6 +146,56 @@ TEST(FailedDisk, AfterAnyFailedFileWriteNothingMoreIsWrittenAndNothingIsLost) {
   });
   std::cout << failed.runs << " file writes failed, one a run; "
             << failed.crashes << " of them a caller's\n";
+}
+
+// A real file system of its own size; unmounted when it goes.
+class SmallFileSystem {
+ public:
+  SmallFileSystem() {
+    mounted_ = mount("tmpfs", directory().c_str(), "tmpfs", 0, "size=1m") == 0;
+  }
+  ~SmallFileSystem() {
+    if (mounted_) umount(directory().c_str());
+  }
+  SmallFileSystem(const SmallFileSystem&) = delete;
+  SmallFileSystem& operator=(const SmallFileSystem&) = delete;
+
+  bool mounted() const { return mounted_; }
+  std::string directory() const { return scratch_.Path(""); }
+  void Grow(int mebibytes) {
+    const std::string size = absl::StrCat("size=", mebibytes, "m");
+    ASSERT_EQ(
+        mount("tmpfs", directory().c_str(), "tmpfs", MS_REMOUNT, size.c_str()),
+        0);
+  }
+
+ private:
+  const testing::TemporaryDir scratch_;
+  bool mounted_ = false;
+};
+
+TEST(FailedDisk, AFullFileSystemLosesNothingAndGoesOnWhenItHasRoom) {
+  SmallFileSystem small;
+  if (!small.mounted()) GTEST_SKIP() << "a file system may not be mounted here";
+  Machine machine([&] { return OpenRocksStore(small.directory() + "data"); });
+  ASSERT_TRUE(machine.Start().ok());
+  int mebibytes = 1;
+  Trial trial(TheScenario(), machine,
+              {.restart =
+                   [&] {
+                     machine.Kill();
+                     small.Grow(++mebibytes);
+                     // Too little room may be left to open it.
+                     while (!machine.Start().ok() && mebibytes < 64) {
+                       small.Grow(++mebibytes);
+                     }
+                   },
+               .loses_unsynced = false});
+  trial.Run();
+  EXPECT_GE(trial.crashes(), 1);
+  std::cout << trial.crashes() << " times full, up to " << mebibytes
+            << " MiB\n";
+  machine.Kill();
 }
 
 }  // namespace
