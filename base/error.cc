@@ -88,4 +88,13 @@ absl::Status Annotate(const absl::Status& status, std::string_view prefix) {
   return annotated;
 }
 
+absl::Status WithFacts(const absl::Status& status,
+                       const std::map<std::string, std::string>& facts) {
+  ErrorDetail detail = DetailOf(status);
+  detail.metadata.insert(facts.begin(), facts.end());
+  absl::Status with = status;
+  with.SetPayload(kDetailUrl, absl::Cord(Encode(detail)));
+  return with;
+}
+
 }  // namespace mneme::base

@@ -44,6 +44,11 @@ ErrorDetail DetailOf(const absl::Status& status);
 // `status` with `prefix` before its message; code and detail stay.
 absl::Status Annotate(const absl::Status& status, std::string_view prefix);
 
+// `status` with `facts` added to its detail; what the detail says already
+// stays.
+absl::Status WithFacts(const absl::Status& status,
+                       const std::map<std::string, std::string>& facts);
+
 }  // namespace mneme::base
 
 #endif  // MNEME_BASE_ERROR_H_

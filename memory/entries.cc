@@ -45,9 +45,13 @@ void DeleteEntry(uint64_t uid, uint64_t number, WriteBatch& batch) {
 absl::StatusOr<EntryTerms> ReadTerms(const Store& store, uint64_t uid,
                                      const Entry& entry) {
   const std::string key = LexicalKey(uid, entry.number);
-  ASSIGN_OR_RETURN(const std::string record, store.Read(key));
+  const absl::StatusOr<std::string> record = store.Read(key);
+  if (absl::IsNotFound(record.status())) {
+    return MissingRecord(RecordKind::kLexical, key);
+  }
+  RETURN_IF_ERROR(record.status());
   ASSIGN_OR_RETURN(const std::string_view payload,
-                   OpenRecord(RecordKind::kLexical, key, record));
+                   OpenRecord(RecordKind::kLexical, key, *record));
   EntryTerms terms;
   if (!DecodeEntryTerms(payload, terms) || !Fits(entry, terms)) {
     return MalformedRecord(RecordKind::kLexical, key);

@@ -1,6 +1,7 @@
 #include "memory/keys.h"
 
 #include "absl/strings/str_cat.h"
+#include "memory/rows.h"
 
 namespace mneme::memory {
 namespace {
@@ -80,6 +81,23 @@ KeyRange AllOf(uint64_t uid) { return {Prefix(uid), Prefix(uid + 1)}; }
 KeyRange AllOf(uint64_t uid, RecordKind kind) {
   return {Prefix(uid, kind),
           Prefix(uid) + static_cast<char>(static_cast<char>(kind) + 1)};
+}
+
+std::optional<SeqRange> RowsAt(std::string_view key) {
+  constexpr size_t kKindAt = 1 + sizeof(uint64_t);
+  if (key.size() < kKindAt + 1 + sizeof(uint64_t) || key[0] != kDataPrefix) {
+    return std::nullopt;
+  }
+  const uint64_t number = NumberIn(key);
+  switch (static_cast<RecordKind>(key[kKindAt])) {
+    case RecordKind::kRows:
+    case RecordKind::kPositions:
+      return SeqRange{number * kBlockTokens, (number + 1) * kBlockTokens};
+    case RecordKind::kTail:  // How many follow, only the record says.
+      return SeqRange{number, (number / kBlockTokens + 1) * kBlockTokens};
+    default:
+      return std::nullopt;
+  }
 }
 
 std::string HeadKey(uint64_t uid) { return Prefix(uid, RecordKind::kHead); }

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "memory/record.h"
+#include "memory/seq_set.h"
 #include "memory/session_name.h"
 
 namespace mneme::memory {
@@ -37,6 +38,10 @@ KeyRange AllOf(uint64_t uid, RecordKind kind);
 
 // The first number behind the kind, of a key that has one.
 uint64_t NumberIn(std::string_view key);
+
+// The seqs whose rows the record at `key` holds; nothing for one that has no
+// rows.
+std::optional<SeqRange> RowsAt(std::string_view key);
 
 std::string HeadKey(uint64_t uid);
 std::string RowsKey(uint64_t uid, uint64_t block, uint32_t bank);

@@ -41,11 +41,23 @@ absl::Status NotFound(const SessionName& name) {
        .metadata = {{"session", name.ToString()}}});
 }
 
+absl::Status CheckEmpty(const Store& store) {
+  bool empty = true;
+  RETURN_IF_ERROR(
+      store.Scan("", "\xFF", [&](std::string_view, std::string_view) {
+        empty = false;
+        return false;
+      }));
+  if (empty) return absl::OkStatus();
+  return MissingRecord(RecordKind::kFormat, FormatKey());
+}
+
 // Writes the format's version into a new directory, or checks it.
 absl::Status CheckFormat(Store& store) {
   const std::string key = FormatKey();
   const absl::StatusOr<std::string> record = store.Read(key);
   if (absl::IsNotFound(record.status())) {
+    RETURN_IF_ERROR(CheckEmpty(store));
     base::ByteWriter payload;
     payload.Number(kFormatVersion);
     WriteBatch batch;
@@ -107,6 +119,7 @@ absl::Status Memory::LoadSessions() {
     return record.status();
   }
   std::map<Key, std::shared_ptr<Slot>> slots;
+  uint64_t uid_last = 0;
   const KeyRange range = AllHeaders();
   RETURN_IF_ERROR(store_->Scan(
       range.first, range.second,
@@ -122,15 +135,22 @@ absl::Status Memory::LoadSessions() {
           for (const Trunk& trunk : session->branch.trunks) {
             ++trunk_readers_[trunk.uid];
           }
+          for (const uint64_t uid : session->branch.Uids()) {
+            uid_last = std::max(uid_last, uid);
+          }
           base::MutexLock opening(&slot->opening);
           slot->record = *std::move(session);
         } else {
           // The others are not affected.
-          slot->damage = base::Annotate(session.status(), name->ToString());
+          slot->damage = base::WithFacts(
+              base::Annotate(session.status(), name->ToString()),
+              {{"session", name->ToString()}});
         }
         slots.emplace(Key{name->space, name->session}, std::move(slot));
         return true;
       }));
+  // Also should the record of the next uid be lost, none is used twice.
+  uid_next_ = std::max(uid_next_, uid_last + 1);
   base::MutexLock lock(&mutex_);
   slots_ = std::move(slots);
   return absl::OkStatus();

@@ -21,14 +21,19 @@ uint64_t Checksum(RecordKind kind, uint8_t version, std::string_view key,
   return XXH3_64bits_withSeed(payload.data(), payload.size(), seed);
 }
 
-absl::Status Corrupt(RecordKind kind, std::string_view key,
-                     std::string_view what) {
+absl::Status Lost(std::string_view reason, RecordKind kind,
+                  std::string_view key, std::string_view what) {
   const std::string name = absl::CHexEscape(std::string(key));
   return base::Error(
       absl::StatusCode::kDataLoss,
       absl::StrCat("record '", std::string(1, static_cast<char>(kind)), "' at ",
                    name, ": ", std::string(what)),
-      {.reason = "RECORD_CORRUPT", .metadata = {{"record", name}}});
+      {.reason = std::string(reason), .metadata = {{"record", name}}});
+}
+
+absl::Status Corrupt(RecordKind kind, std::string_view key,
+                     std::string_view what) {
+  return Lost("RECORD_CORRUPT", kind, key, what);
 }
 
 }  // namespace
@@ -74,6 +79,10 @@ absl::StatusOr<std::string_view> OpenRecord(RecordKind kind,
         {.reason = "FORMAT_TOO_NEW"});
   }
   return payload;
+}
+
+absl::Status MissingRecord(RecordKind kind, std::string_view key) {
+  return Lost("RECORD_MISSING", kind, key, "missing");
 }
 
 absl::Status MalformedRecord(RecordKind kind, std::string_view key) {

@@ -46,6 +46,9 @@ absl::StatusOr<std::string_view> OpenRecord(RecordKind kind,
                                             std::string_view key,
                                             std::string_view record);
 
+// DATA_LOSS RECORD_MISSING for a record that others say is there.
+absl::Status MissingRecord(RecordKind kind, std::string_view key);
+
 // DATA_LOSS RECORD_CORRUPT for a payload that passed its checksum but does not
 // decode.
 absl::Status MalformedRecord(RecordKind kind, std::string_view key);

@@ -1,10 +1,24 @@
 #include "memory/records.h"
 
+#include <optional>
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
 #include "base/status_macros.h"
 
 namespace mneme::memory {
+namespace {
+
+absl::Status WithRange(const absl::Status& status, std::string_view key) {
+  const std::optional<SeqRange> rows = RowsAt(key);
+  if (!rows) return status;
+  return base::WithFacts(status, {{"seq_begin", absl::StrCat(rows->begin)},
+                                  {"seq_end", absl::StrCat(rows->end)}});
+}
+
+}  // namespace
 
 void PutRecord(RecordKind kind, std::string key, std::string_view payload,
                WriteBatch& batch) {
@@ -21,9 +35,9 @@ absl::Status ScanRecords(
                  [&](std::string_view key, std::string_view record) {
                    const auto payload = OpenRecord(kind, key, record);
                    if (!payload.ok()) {
-                     sound = payload.status();
+                     sound = WithRange(payload.status(), key);
                    } else if (!visit(key, *payload)) {
-                     sound = MalformedRecord(kind, key);
+                     sound = WithRange(MalformedRecord(kind, key), key);
                    }
                    return sound.ok();
                  }));

@@ -21,8 +21,8 @@ void PutRecord(RecordKind kind, std::string key, std::string_view payload,
 
 // Visits the payloads of the records of one kind in `range`, in order, until
 // `visit` returns false, which says that the payload does not decode.
-// Errors: DATA_LOSS for such a payload and for a record that is not sound; the
-// store's.
+// Errors: DATA_LOSS for such a payload and for a record that is not sound, with
+// the range of seqs in its metadata where rows are concerned; the store's.
 absl::Status ScanRecords(
     const Store& store, const KeyRange& range, RecordKind kind,
     const std::function<bool(std::string_view key, std::string_view payload)>&

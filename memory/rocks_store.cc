@@ -3,6 +3,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/snapshot.h>
 #include <rocksdb/table.h>
@@ -119,9 +120,39 @@ class RocksView final : public StoreView {
   const rocksdb::Snapshot* const snapshot_;
 };
 
+// Whether a write, or work in the background on which writes depend, failed.
+class Failure final : public rocksdb::EventListener {
+ public:
+  bool happened() const { return happened_.load(); }
+  void Note() { happened_ = true; }
+
+  absl::Status Refusal() const {
+    return base::Error(
+        absl::StatusCode::kUnavailable,
+        "store: an earlier write failed, so what is on disk is not known; "
+        "reopen the server to write again (reading goes on)",
+        {.reason = "STORE_FAILED"});
+  }
+
+  void OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/,
+                         rocksdb::Status* status) override {
+    if (status->severity() >= rocksdb::Status::Severity::kHardError) Note();
+  }
+  // Only reopening says what is on the disk.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason /*reason*/,
+                            rocksdb::Status /*status*/,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+
+ private:
+  std::atomic<bool> happened_{false};
+};
+
 class RocksStore final : public Store {
  public:
-  explicit RocksStore(std::unique_ptr<rocksdb::DB> db) : db_(std::move(db)) {}
+  RocksStore(std::unique_ptr<rocksdb::DB> db, std::shared_ptr<Failure> failure)
+      : failure_(std::move(failure)), db_(std::move(db)) {}
 
   absl::Status Write(const WriteBatch& batch, bool sync) override {
     RETURN_IF_ERROR(Health());
@@ -144,7 +175,7 @@ class RocksStore final : public Store {
     rocksdb::WriteOptions options;
     options.sync = sync;
     const rocksdb::Status status = db_->Write(options, &rocks);
-    if (!status.ok()) failed_ = true;
+    if (!status.ok()) failure_->Note();
     return Translate(status);
   }
 
@@ -183,6 +214,9 @@ class RocksStore final : public Store {
 
   absl::Status Compact(const std::string& begin,
                        const std::string& end) override {
+    // It would flush, and RocksDB aborts when a flush that failed is tried
+    // anew.
+    RETURN_IF_ERROR(Health());
     rocksdb::CompactRangeOptions options;
     options.bottommost_level_compaction =
         rocksdb::BottommostLevelCompaction::kForce;
@@ -206,23 +240,18 @@ class RocksStore final : public Store {
   }
 
   absl::Status Health() const override {
-    if (!failed_.load()) return absl::OkStatus();
-    return base::Error(
-        absl::StatusCode::kUnavailable,
-        "store: an earlier write failed, so what is on disk is not known; "
-        "reopen the server to write again (reading goes on)",
-        {.reason = "STORE_FAILED"});
+    return failure_->happened() ? failure_->Refusal() : absl::OkStatus();
   }
 
  private:
+  const std::shared_ptr<Failure> failure_;
   const std::unique_ptr<rocksdb::DB> db_;
-  std::atomic<bool> failed_{false};
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksStore(
-    const std::string& directory) {
+    const std::string& directory, rocksdb::Env* env) {
   std::error_code error;
   if (std::filesystem::exists(directory, error) &&
       !std::filesystem::is_directory(directory, error)) {
@@ -235,9 +264,12 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksStore(
                                     directory, ": ", error.message()),
                        {.reason = "DATA_DIR_UNWRITABLE"});
   }
+  rocksdb::Options options = MakeOptions();
+  if (env != nullptr) options.env = env;
+  const auto failure = std::make_shared<Failure>();
+  options.listeners.push_back(failure);
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(MakeOptions(), directory, &db);
+  const rocksdb::Status status = rocksdb::DB::Open(options, directory, &db);
   const std::string message = status.ToString();
   const auto says = [&](std::string_view words) {
     return message.find(words) != std::string::npos;
@@ -259,7 +291,8 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksStore(
     return base::Annotate(Translate(status),
                           absl::StrCat("cannot open ", directory));
   }
-  return std::make_unique<RocksStore>(std::unique_ptr<rocksdb::DB>(db));
+  return std::make_unique<RocksStore>(std::unique_ptr<rocksdb::DB>(db),
+                                      failure);
 }
 
 }  // namespace mneme::memory

@@ -68,6 +68,18 @@ constexpr uint64_t kRebuildStepsMax = uint64_t{1} << 28;
 // Blocks whose forgotten rows are overwritten while writers wait.
 constexpr uint64_t kErasedBlocks = 64;
 
+// Damage says whose it is; any other error is the caller's own.
+absl::Status OfSession(const std::string& name, const absl::Status& status) {
+  if (status.ok()) return status;
+  return base::WithFacts(base::Annotate(status, name), {{"session", name}});
+}
+
+template <typename T>
+absl::StatusOr<T> OfSession(const SessionName& name, absl::StatusOr<T> result) {
+  if (!absl::IsDataLoss(result.status())) return result;
+  return OfSession(name.ToString(), result.status());
+}
+
 }  // namespace
 
 class Session::Impl {
@@ -106,6 +118,7 @@ class Session::Impl {
                                   *view->forgotten, text_));
       view->text = text_.View();
     }
+    RETURN_IF_ERROR(CheckComplete(*view));
     Publish(std::move(view));
     DropOldRequests();
     return absl::OkStatus();
@@ -437,6 +450,23 @@ class Session::Impl {
 
   bool takes_text() const { return !header_.profile.text_encoder.empty(); }
 
+  // A mark of forgotten tokens, or an entry, leaves no gap when it is lost.
+  absl::Status CheckComplete(const LogView& view) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    const uint64_t entries = view.text ? view.text->entry_count : 0;
+    if (view.live_tokens() == head_.tokens && entries == head_.entries) {
+      return absl::OkStatus();
+    }
+    return base::Error(
+        absl::StatusCode::kDataLoss,
+        absl::StrCat("its log has ", view.live_tokens(), " tokens and ",
+                     entries, " entries; expected ", head_.tokens, " and ",
+                     head_.entries,
+                     ": records of entries, or of what was "
+                     "forgotten, are missing"),
+        {.reason = "LOG_INCOMPLETE"});
+  }
+
   absl::Status CheckTakesText() const {
     if (takes_text()) return absl::OkStatus();
     return Refused("NO_TEXT",
@@ -749,7 +779,7 @@ absl::StatusOr<std::shared_ptr<Session>> Session::Open(Store* store,
   auto impl = std::make_unique<Impl>(store, clock, shared, std::move(record),
                                      std::move(positions));
   const absl::Status loaded = impl->Load();
-  if (!loaded.ok()) return base::Annotate(loaded, name);
+  RETURN_IF_ERROR(OfSession(name, loaded));
   return std::shared_ptr<Session>(new Session(std::move(impl)));
 }
 
@@ -759,12 +789,12 @@ Branch Session::branch() const { return *impl_->View()->branch; }
 
 absl::StatusOr<AppendResult> Session::AppendText(const TextEntry& entry,
                                                  const AppendOptions& options) {
-  return impl_->AppendText(entry, options);
+  return OfSession(header().name, impl_->AppendText(entry, options));
 }
 
 absl::StatusOr<AppendResult> Session::AppendTokens(
     const TokenRows& rows, const AppendOptions& options) {
-  return impl_->AppendTokens(rows, options);
+  return OfSession(header().name, impl_->AppendTokens(rows, options));
 }
 
 absl::StatusOr<AttendResult> Session::Attend(const AttendQuery& query,
@@ -784,7 +814,8 @@ absl::StatusOr<ContextResult> Session::AssembleContext(
 
 absl::StatusOr<ForgetResult> Session::Forget(const ForgetTarget& target,
                                              bool dry_run, WriteBatch with) {
-  return impl_->Forget(target, dry_run, std::move(with));
+  return OfSession(header().name,
+                   impl_->Forget(target, dry_run, std::move(with)));
 }
 
 absl::StatusOr<CommitResult> Session::CommitWindow(

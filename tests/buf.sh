@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Lints the wire with buf, which npm installs under build/.
+# Lints the wire with buf, which npm installs under build/, and holds it against
+# the released one, kept in tests/wire: clients of that must go on working.
 # Exits with 77, the mark of a skipped test, when it cannot be installed.
 set -euo pipefail
 
@@ -9,7 +10,7 @@ readonly root
 readonly home=$root/build/npm
 readonly buf=$home/node_modules/.bin/buf
 
-skip() { echo "buf lint: SKIPPED, $*"; exit 77; }
+skip() { echo "buf: SKIPPED, $*"; exit 77; }
 
 command -v npm >/dev/null || skip "there is no npm"
 if [[ $("$buf" --version 2>/dev/null) != "$VERSION" ]]; then
@@ -19,4 +20,7 @@ if [[ $("$buf" --version 2>/dev/null) != "$VERSION" ]]; then
 fi
 cd "$root/proto"
 "$buf" lint
-echo "buf lint: ok"
+for released in "$root"/tests/wire/v*; do
+  "$buf" breaking --against "$released"
+done
+echo "buf lint and breaking: ok"

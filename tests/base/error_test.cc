@@ -51,6 +51,17 @@ TEST(Error, AnnotateKeepsCodeAndDetail) {
   EXPECT_EQ(DetailOf(status).field, "k");
 }
 
+TEST(Error, FactsAreAddedAndNoneIsOverwritten) {
+  const absl::Status status =
+      WithFacts(Error(absl::StatusCode::kDataLoss, "gone",
+                      {.reason = "CORRUPT", .metadata = {{"session", "a"}}}),
+                {{"session", "b"}, {"seq_begin", "7"}});
+  EXPECT_EQ(status.message(), "gone");
+  EXPECT_EQ(DetailOf(status).reason, "CORRUPT");
+  EXPECT_EQ(DetailOf(status).metadata.at("session"), "a");
+  EXPECT_EQ(DetailOf(status).metadata.at("seq_begin"), "7");
+}
+
 TEST(Quoted, ShowsHostileTextHarmlessly) {
   EXPECT_EQ(Quoted("plain é"), "\"plain é\"");
   EXPECT_EQ(Quoted("a\nb"), "\"a\\nb\"");

@@ -8,8 +8,10 @@
 
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <system_error>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -116,13 +118,26 @@ bool ServerProcess::Running() {
   return false;
 }
 
-uint64_t ServerProcess::PeakResidentBytes() const {
+uint64_t ServerProcess::StatusBytes(const std::string& field) const {
   std::ifstream status(absl::StrCat("/proc/", pid_, "/status"));
   for (std::string word; status >> word;) {
     uint64_t kib = 0;
-    if (word == "VmHWM:" && status >> kib) return kib << 10;
+    if (word == field && status >> kib) return kib << 10;
   }
   return 0;
+}
+
+uint64_t ServerProcess::ResidentBytes() const { return StatusBytes("VmRSS:"); }
+
+uint64_t ServerProcess::OpenFiles() const {
+  std::error_code gone;
+  const std::filesystem::directory_iterator files(
+      absl::StrCat("/proc/", pid_, "/fd"), gone);
+  return gone ? 0 : std::distance(files, {});
+}
+
+uint64_t ServerProcess::PeakResidentBytes() const {
+  return StatusBytes("VmHWM:");
 }
 
 }  // namespace mneme::e2e

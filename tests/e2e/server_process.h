@@ -41,11 +41,15 @@ class ServerProcess {
   absl::StatusOr<int> Stop();
 
   bool Running();
+  // What it holds now: bytes of physical memory, and open files.
+  uint64_t ResidentBytes() const;
+  uint64_t OpenFiles() const;
   // What it held at most, in bytes of physical memory.
   uint64_t PeakResidentBytes() const;
   const std::string& address() const { return address_; }
 
  private:
+  uint64_t StatusBytes(const std::string& field) const;
   std::string ReadyFile() const { return scratch_ + "/ready"; }
   std::string LogFile() const { return scratch_ + "/log"; }
 

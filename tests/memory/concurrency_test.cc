@@ -188,5 +188,141 @@ TEST(Concurrency, SessionsAreFoundCreatedAndDeletedAtOnce) {
   EXPECT_EQ(house.memory().List("test", "", 10).size(), 1u);
 }
 
+// A mutation of every kind, reads of every kind and the work of the background,
+// all at once; every answer must be that of some moment.
+class EverythingAtOnce : public ::testing::Test {
+ protected:
+  static constexpr uint64_t kBlocks = 150;
+
+  EverythingAtOnce() {
+    Profile profile;
+    profile.key_dim = 4;
+    profile.value_dim = 1;
+    profile.dtype = attention::DType::kF32;
+    profile.window = WindowTier{.tokens = 70};
+    profile.knn =
+        KnnTier{.top_k = 8, .positions = {.policy = PositionPolicy::kNone}};
+    rows_ = house_.Create("rows", profile);
+    text_ = house_.CreateText();
+  }
+
+  // Block number n has the values n.
+  void AppendAndCommit() {
+    const Profile& profile = rows_->header().profile;
+    for (uint64_t number = 0; number < kBlocks; ++number) {
+      const Tokens tokens{
+          .count = kTokensEach,
+          .keys = std::string(kTokensEach * profile.key_bytes(), '\0'),
+          .values = Narrow(
+              profile.dtype,
+              std::vector<float>(kTokensEach, static_cast<float>(number))),
+          .positions = {}};
+      EXPECT_TRUE(rows_->AppendTokens(tokens.Rows(), {}).ok());
+      house_.memory().Changed(rows_);
+      if (number % 20 != 0) continue;
+      EXPECT_TRUE(rows_->CommitWindow(10).ok());
+    }
+  }
+
+  void TellAndForget() {
+    for (int i = 0; i < 40; ++i) {
+      const std::string source = "s" + std::to_string(i);
+      EXPECT_TRUE(Say(*text_, "apple " + source, source).ok());
+      EXPECT_TRUE(Say(*text_, "pear " + source, source).ok());
+      if (i >= 5) {
+        const std::string old = "s" + std::to_string(i - 5);
+        EXPECT_TRUE(text_->Forget(BySource(old)).ok());
+        house_.memory().Changed(text_);
+      }
+    }
+  }
+
+  void CreateAndDelete() {
+    for (int i = 0; i < 20; ++i) {
+      auto session = house_.CreateText("passing");
+      EXPECT_TRUE(Say(*session, "soon gone").ok());
+      EXPECT_TRUE(
+          house_.memory().Delete({.space = "test", .session = "passing"}).ok());
+      house_.memory().List("test", "", 10);
+      house_.memory().Count();
+    }
+  }
+
+  // Keys of zero weigh every token alike: the answer is the mean.
+  void Attend() {
+    AttendQuery query;
+    query.reads = {{.layer = 0, .rows = 1, .queries = {1, 2, 3, 4}}};
+    query.top_k = 0;
+    const auto all = rows_->Attend(query, Never);
+    ASSERT_TRUE(all.ok()) << all.status();
+    EXPECT_EQ(all->seq_next % kTokensEach, 0u);
+    const auto blocks = static_cast<double>(all->seq_next) / kTokensEach;
+    EXPECT_NEAR(all->outputs[0].output[0], blocks == 0 ? 0 : (blocks - 1) / 2,
+                0.002);
+  }
+
+  void ReadTokens() {
+    TokensQuery query;
+    query.tensors = true;
+    const auto read = rows_->ReadTokens(query);
+    ASSERT_TRUE(read.ok()) << read.status();
+    const auto values = Widen(rows_->header().profile.dtype, read->values);
+    ASSERT_EQ(values.size(), read->seqs.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      ASSERT_EQ(values[i], static_cast<float>(read->seqs[i] / kTokensEach));
+    }
+  }
+
+  void Recall() {
+    RecallQuery query = Ask("apple pear");
+    query.limit = 100;
+    const auto result = text_->Recall(query, Never);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_LE(result->passages.size(), 12u);
+    for (const RecalledPassage& passage : result->passages) {
+      EXPECT_NE(passage.text.find(passage.source), std::string::npos);
+    }
+    EXPECT_TRUE(text_->AssembleContext(AskContext("apple", 50, 3), Never).ok());
+  }
+
+  House house_;
+  std::shared_ptr<Session> rows_;
+  std::shared_ptr<Session> text_;
+};
+
+TEST_F(EverythingAtOnce, AnswersAreThoseOfOneMoment) {
+  std::atomic<int> writing = 3;
+  std::vector<std::thread> threads;
+  const auto write = [&](auto work) {
+    threads.emplace_back([&, work] {
+      work();
+      --writing;
+    });
+  };
+  write([this] { AppendAndCommit(); });
+  write([this] { TellAndForget(); });
+  write([this] { CreateAndDelete(); });
+  const auto read = [&](auto work) {
+    threads.emplace_back([&, work] {
+      while (writing > 0 && !HasFailure()) work();
+      work();
+    });
+  };
+  read([this] {
+    Attend();
+    Recall();
+  });
+  read([this] { ReadTokens(); });
+  read([this] {
+    EXPECT_TRUE(rows_->SealOne().ok());
+    EXPECT_TRUE(text_->Clean(Never).ok());
+    ExpectSound(*rows_);
+    ExpectSound(*text_);
+  });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(rows_->Info().seq_next, kBlocks * kTokensEach);
+  EXPECT_EQ(text_->Info().entries, 10u);
+}
+
 }  // namespace
 }  // namespace mneme::memory

@@ -120,7 +120,7 @@ TEST_F(DataDirTest, ARestoredStoreIsWrittenAndTheSnapshotStaysAsItWas) {
   {
     const auto memory = OpenMemory("to");
     const auto session = memory->Find(kText).value();
-    ASSERT_TRUE(session->ForgetEntry(3).ok());
+    ASSERT_TRUE(session->Forget(ByEntry(3)).ok());
     ASSERT_TRUE(Say(*session, "More.").ok());
     const KeyRange all = Everything();
     ASSERT_TRUE(memory->store().Compact(all.first, all.second).ok());

@@ -77,5 +77,14 @@ TEST(Keys, HeadersListSessionsByNamespace) {
   EXPECT_FALSE(IsIn(FormatKey(), AllHeaders()));
 }
 
+TEST(Keys, OfRowsSayWhichSeqsTheyHold) {
+  EXPECT_EQ(RowsAt(RowsKey(7, 2, 3)), (SeqRange{256, 384}));
+  EXPECT_EQ(RowsAt(PositionsKey(7, 0)), (SeqRange{0, 128}));
+  EXPECT_EQ(RowsAt(TailKey(7, 300)), (SeqRange{300, 384}));
+  EXPECT_EQ(RowsAt(EntryKey(7, 300)), std::nullopt);
+  EXPECT_EQ(RowsAt(HeadKey(7)), std::nullopt);
+  EXPECT_EQ(RowsAt(""), std::nullopt);
+}
+
 }  // namespace
 }  // namespace mneme::memory

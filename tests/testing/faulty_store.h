@@ -24,13 +24,16 @@ namespace mneme::testing {
 struct Faults {
   // What happens to the batch of the write that fails: nobody knows, so a test
   // tries both.
-  enum class Failed { kLost, kOnDisk };
+  enum class Failed { kLost, kOnDisk, kDiskFull };
 
   base::Mutex mutex;
   uint64_t writes ABSL_GUARDED_BY(mutex) = 0;
   uint64_t fail_at ABSL_GUARDED_BY(mutex) = ~uint64_t{0};  // From 0 on.
   Failed failed ABSL_GUARDED_BY(mutex) = Failed::kLost;
   bool broken ABSL_GUARDED_BY(mutex) = false;
+  // A read that fails, or a scan that fails half way; the next one works.
+  uint64_t reads ABSL_GUARDED_BY(mutex) = 0;
+  uint64_t fail_read_at ABSL_GUARDED_BY(mutex) = ~uint64_t{0};
   // Written, but not yet on the disk.
   std::vector<memory::WriteBatch> unsynced ABSL_GUARDED_BY(mutex);
 };
@@ -57,6 +60,10 @@ class FaultyStore final : public memory::Store {
         faults_->unsynced.push_back(batch);
         Sync();
       }
+      if (faults_->failed == Faults::Failed::kDiskFull) {
+        return base::Error(absl::StatusCode::kResourceExhausted,
+                           "the disk is full", {.reason = "DISK_FULL"});
+      }
       return Failure();
     }
     faults_->unsynced.push_back(batch);
@@ -65,13 +72,26 @@ class FaultyStore final : public memory::Store {
   }
 
   absl::StatusOr<std::string> Read(const std::string& key) const override {
+    if (ReadFails()) return Failure();
     return seen_.Read(key);
   }
   absl::Status Scan(
       const std::string& begin, const std::string& end,
       const std::function<bool(std::string_view key, std::string_view value)>&
           visit) const override {
-    return seen_.Scan(begin, end, visit);
+    if (!ReadFails()) return seen_.Scan(begin, end, visit);
+    uint64_t records = 0;
+    const auto count = [&](std::string_view, std::string_view) {
+      ++records;
+      return true;
+    };
+    seen_.Scan(begin, end, count).IgnoreError();  // A map does not fail.
+    uint64_t left = records / 2;
+    const auto half = [&](std::string_view key, std::string_view value) {
+      return left-- > 0 && visit(key, value);
+    };
+    seen_.Scan(begin, end, half).IgnoreError();
+    return Failure();
   }
   std::unique_ptr<const memory::StoreView> Freeze() const override {
     return seen_.Freeze();
@@ -103,6 +123,11 @@ class FaultyStore final : public memory::Store {
   static absl::Status Failure() {
     return base::Error(absl::StatusCode::kUnavailable, "the disk failed",
                        {.reason = "STORE_FAILED"});
+  }
+
+  bool ReadFails() const {
+    base::MutexLock lock(&faults_->mutex);
+    return faults_->reads++ == faults_->fail_read_at;
   }
 
   // The write-ahead log is one: what was written before goes with it.
