@@ -37,12 +37,17 @@ void PutEntry(uint64_t uid, const Entry& entry, const EntryTerms& terms,
             EncodeEntryTerms(terms), batch);
 }
 
-void PutForgotten(uint64_t uid, const Entry& entry, WriteBatch& batch) {
+void PutForgotten(uint64_t uid, SeqRange range, WriteBatch& batch) {
   base::ByteWriter payload;
-  payload.Number(entry.seq_first);
-  payload.Number(entry.seq_first + entry.seq_count);
-  PutRecord(RecordKind::kForgotten, ForgottenKey(uid, entry.seq_first),
+  payload.Number(range.begin);
+  payload.Number(range.end);
+  PutRecord(RecordKind::kForgotten, ForgottenKey(uid, range.begin),
             payload.Take(), batch);
+}
+
+void PutForgotten(uint64_t uid, const Entry& entry, WriteBatch& batch) {
+  PutForgotten(uid, {entry.seq_first, entry.seq_first + entry.seq_count},
+               batch);
   batch.Delete(EntryKey(uid, entry.number));
   batch.Delete(LexicalKey(uid, entry.number));
 }

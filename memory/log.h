@@ -52,16 +52,19 @@ class Log {
   Overwritten Overwrite(const SeqSet& forgotten, WriteBatch& batch) const;
   void Replace(Overwritten overwritten);
 
+  // The records of one full block, and of the `count` tokens from `seq_first`
+  // on in a block that is not full.
+  void PutBlock(const RowBlock& block, uint64_t number,
+                WriteBatch& batch) const;
+  void PutTail(const RowBlock& block, uint64_t seq_first, size_t count,
+               WriteBatch& batch) const;
+
   std::shared_ptr<const RowBlocks> rows() const { return rows_; }
 
  private:
   absl::Status LoadBlocks(const Store& store, uint64_t blocks);
   absl::Status LoadTail(const Store& store, uint64_t seq_next);
   void ClearRow(size_t row, RowBlock& block) const;
-  void PutBlock(const RowBlock& block, uint64_t number,
-                WriteBatch& batch) const;
-  void PutTail(const RowBlock& block, uint64_t seq_first, size_t count,
-               WriteBatch& batch) const;
 
   const uint64_t uid_;
   const Profile* const profile_;

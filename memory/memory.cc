@@ -54,6 +54,14 @@ absl::Status NotFound(const SessionName& name) {
        .metadata = {{"session", name.ToString()}}});
 }
 
+absl::Status Exists(const SessionName& name) {
+  return base::Error(absl::StatusCode::kAlreadyExists,
+                     absl::StrCat(name.ToString(), " exists already"),
+                     {.reason = "SESSION_EXISTS",
+                      .field = "session",
+                      .metadata = {{"session", name.ToString()}}});
+}
+
 // Writes the format's version into a new directory, or checks it.
 absl::Status CheckFormat(Store& store) {
   const std::string key = FormatKey();
@@ -89,6 +97,7 @@ absl::StatusOr<std::unique_ptr<Memory>> Memory::Open(
   RETURN_IF_ERROR(CheckFormat(*store));
   std::unique_ptr<Memory> memory(new Memory(std::move(store), clock));
   RETURN_IF_ERROR(memory->LoadHeaders());
+  memory->DropImports();
   memory->maintenance_ =
       std::thread([raw = memory.get()] { raw->MaintainLoop(); });
   return memory;
@@ -131,6 +140,32 @@ absl::Status Memory::LoadHeaders() {
   return absl::OkStatus();
 }
 
+void Memory::DropImports() {
+  const KeyRange markers = AllImports();
+  WriteBatch batch;
+  std::vector<KeyRange> left;
+  absl::Status dropped =
+      store_->Scan(markers.first, markers.second,
+                   [&](std::string_view key, std::string_view) {
+                     if (const auto uid = UidOfImportKey(key)) {
+                       left.push_back(AllOf(*uid));
+                       batch.DeleteRange(left.back().first, left.back().second);
+                     }
+                     batch.Delete(std::string(key));
+                     return true;
+                   });
+  if (dropped.ok() && !batch.operations.empty()) {
+    dropped = store_->Write(batch, /*sync=*/true);
+  }
+  if (!dropped.ok()) {  // The next opening tries again.
+    base::Log(base::LogLevel::kWarning, "imports_left",
+              {{"error", std::string(dropped.message())}});
+    return;
+  }
+  base::MutexLock lock(&queue_mutex_);
+  deleted_.insert(deleted_.end(), left.begin(), left.end());
+}
+
 Memory::~Memory() {
   {
     base::MutexLock lock(&queue_mutex_);
@@ -140,44 +175,84 @@ Memory::~Memory() {
   if (maintenance_.joinable()) maintenance_.join();
 }
 
+uint64_t Memory::TakeUid(WriteBatch& batch) {
+  const uint64_t uid = uid_next_++;
+  base::ByteWriter uid_next;
+  uid_next.Number(uid_next_);
+  PutRecord(RecordKind::kUidNext, UidNextKey(), uid_next.Take(), batch);
+  return uid;
+}
+
 absl::StatusOr<std::shared_ptr<Session>> Memory::Create(const SessionName& name,
                                                         Profile profile) {
   ASSIGN_OR_RETURN(profile, Complete(std::move(profile)));
-  base::MutexLock creating(&creating_);
-  auto slot = std::make_shared<Slot>();
-  slot->header = {
-      .uid = uid_next_,
+  Session::Header header{
       .name = name,
       .profile = std::move(profile),
       .create_time_us = std::chrono::duration_cast<std::chrono::microseconds>(
                             clock_->Now().time_since_epoch())
                             .count()};
+  {
+    base::MutexLock creating(&creating_);
+    WriteBatch batch;
+    header.uid = TakeUid(batch);
+    RETURN_IF_ERROR(Add(std::move(header), std::move(batch)));
+  }
+  return Find(name);
+}
+
+absl::Status Memory::Add(Session::Header header, WriteBatch batch) {
+  const SessionName name = header.name;
+  auto slot = std::make_shared<Slot>();
+  slot->header = std::move(header);
   base::MutexLock opening(&slot->opening);  // Who finds it waits for the disk.
   {
     base::MutexLock lock(&mutex_);
     if (!slots_.emplace(Key{name.space, name.session}, slot).second) {
-      return base::Error(absl::StatusCode::kAlreadyExists,
-                         absl::StrCat(name.ToString(), " exists already"),
-                         {.reason = "SESSION_EXISTS",
-                          .field = "session",
-                          .metadata = {{"session", name.ToString()}}});
+      return Exists(name);
     }
   }
-  WriteBatch batch;
   PutRecord(RecordKind::kHeader, HeaderKey(name), EncodeHeader(slot->header),
             batch);
-  base::ByteWriter uid_next;
-  uid_next.Number(uid_next_ + 1);
-  PutRecord(RecordKind::kUidNext, UidNextKey(), uid_next.Take(), batch);
   const absl::Status written = store_->Write(batch, /*sync=*/true);
   if (!written.ok()) {
     slot->deleted = true;
     base::MutexLock lock(&mutex_);
     slots_.erase(Key{name.space, name.session});
-    return written;
   }
-  ++uid_next_;
-  return OpenIn(*slot);
+  return written;
+}
+
+absl::StatusOr<std::unique_ptr<SessionImport>> Memory::StartImport(
+    const SessionName& name, Manifest manifest) {
+  ASSIGN_OR_RETURN(manifest.profile, Complete(std::move(manifest.profile)));
+  RETURN_IF_ERROR(CheckManifest(manifest));
+  {
+    base::MutexLock lock(&mutex_);
+    if (slots_.contains(Key{name.space, name.session})) return Exists(name);
+  }
+  WriteBatch batch;
+  Session::Header header{.name = name,
+                         .profile = manifest.profile,
+                         .create_time_us = manifest.create_time_us};
+  {
+    base::MutexLock creating(&creating_);
+    header.uid = TakeUid(batch);
+    const std::string key = ImportKey(header.uid);
+    PutRecord(RecordKind::kImport, key, {}, batch);
+    RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
+  }
+  return SessionImport::Start(store_.get(), std::move(header), manifest);
+}
+
+absl::StatusOr<std::shared_ptr<Session>> Memory::FinishImport(
+    SessionImport& import) {
+  {
+    base::MutexLock creating(&creating_);
+    RETURN_IF_ERROR(Add(import.header(), import.TakeLast()));
+  }
+  import.Finished();
+  return Find(import.header().name);
 }
 
 absl::StatusOr<std::shared_ptr<Memory::Slot>> Memory::FindSlot(

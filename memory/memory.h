@@ -17,6 +17,8 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "memory/import.h"
+#include "memory/manifest.h"
 #include "memory/session.h"
 #include "memory/store.h"
 
@@ -36,6 +38,17 @@ class Memory {
   // Errors: ALREADY_EXISTS; INVALID_ARGUMENT for a bad profile; the store's.
   absl::StatusOr<std::shared_ptr<Session>> Create(const SessionName& name,
                                                   Profile profile);
+
+  // Begins to make a session of what an export gave; nobody sees it before
+  // FinishImport. Dropped before that, it leaves nothing.
+  // Errors: ALREADY_EXISTS; INVALID_ARGUMENT for a bad manifest; the store's.
+  // Lifetime: the memory outlives the import.
+  absl::StatusOr<std::unique_ptr<SessionImport>> StartImport(
+      const SessionName& name, Manifest manifest);
+  // Makes the session exist. Errors: ALREADY_EXISTS, when another has taken the
+  // name meanwhile; the store's.
+  // REQUIRES: the import's End returned OK.
+  absl::StatusOr<std::shared_ptr<Session>> FinishImport(SessionImport& import);
 
   // Opens the session if it is not. Errors: NOT_FOUND; those of Session::Open.
   absl::StatusOr<std::shared_ptr<Session>> Find(const SessionName& name);
@@ -81,6 +94,13 @@ class Memory {
 
   Memory(std::unique_ptr<Store> store, const base::Clock* clock);
   absl::Status LoadHeaders();
+  // Deletes what imports wrote that never ended.
+  void DropImports();
+  // Takes a uid; `batch` makes that durable.
+  uint64_t TakeUid(WriteBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(creating_);
+  // Writes `batch`, and with it the header: from then on the session exists.
+  absl::Status Add(Session::Header header, WriteBatch batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(creating_);
   absl::StatusOr<std::shared_ptr<Slot>> FindSlot(const SessionName& name) const;
   absl::StatusOr<std::shared_ptr<Session>> OpenIn(Slot& slot)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.opening);
