@@ -307,6 +307,10 @@ TEST(Import, ThatACrashEndsIsThereWholeOrLeavesNothing) {
       failures += !succeeded;
       if (in.ok()) in->reset();
       memory.reset();
+      {
+        base::MutexLock lock(&faults->mutex);
+        faults->fail_at = ~uint64_t{0};
+      }
       memory = Memory::Open(std::make_unique<FaultyStore>(disk, faults), &clock)
                    .value();
       const auto found = memory->Find(kCopy);
