@@ -13,21 +13,17 @@
 #include "google/protobuf/timestamp.pb.h"
 #include "service/convert_profile.h"
 #include "service/convert_tensor.h"
+#include "service/convert_time.h"
 
 namespace mneme::service {
 namespace {
 
 using base::InvalidField;
-using google::protobuf::Timestamp;
 
 // Of an answer: names, lengths and numbers around a layer's tensors, and an
 // AttendedItem at its largest (six fields, 48 bytes).
 constexpr uint64_t kLayerOverheadBytes = 256;
 constexpr uint64_t kItemBytes = 64;
-
-// RFC 3339's years 1 to 9999, as google.protobuf.Timestamp has it.
-constexpr int64_t kSecondsMin = -62'135'596'800;
-constexpr int64_t kSecondsMax = 253'402'300'799;
 
 absl::Status CheckSize(std::string_view field, size_t given, size_t most) {
   if (given <= most) return absl::OkStatus();
@@ -54,28 +50,6 @@ absl::StatusOr<std::map<std::string, std::string>> MetadataFromProto(
   for (const auto& [key, value] : proto) bytes += key.size() + value.size();
   RETURN_IF_ERROR(CheckSize(field, bytes, memory::kMetadataBytesMax));
   return std::map<std::string, std::string>(proto.begin(), proto.end());
-}
-
-absl::StatusOr<int64_t> MicrosFromProto(const Timestamp& time,
-                                        std::string_view field) {
-  if (time.seconds() < kSecondsMin || time.seconds() > kSecondsMax ||
-      time.nanos() < 0 || time.nanos() > 999'999'999) {
-    return InvalidField(
-        field, absl::StrCat(time.seconds(), " s ", time.nanos(), " ns"),
-        "a time in the years 1 to 9999, nanos 0 to 999,999,999");
-  }
-  return time.seconds() * 1'000'000 + time.nanos() / 1000;
-}
-
-void SetTime(int64_t micros, Timestamp* proto) {
-  int64_t seconds = micros / 1'000'000;
-  int64_t rest = micros % 1'000'000;
-  if (rest < 0) {
-    rest += 1'000'000;
-    --seconds;
-  }
-  proto->set_seconds(seconds);
-  proto->set_nanos(static_cast<int32_t>(rest * 1000));
 }
 
 absl::Status CheckPositions(const google::protobuf::RepeatedField<int64_t>& all,

@@ -20,6 +20,7 @@
 #include "service/executor.h"
 #include "service/memory_service.h"
 #include "service/metrics.h"
+#include "service/transfer_service.h"
 
 namespace mneme::service {
 
@@ -80,6 +81,7 @@ class Server {
   Metrics metrics_;
   Door door_;
   MemoryService service_;
+  TransferService transfer_service_;
   std::vector<std::string> addresses_;
   std::string metrics_address_;
   std::unique_ptr<grpc::Server> server_;

@@ -33,7 +33,8 @@ memory::Profile TensorProfile() {
 
 // Whose mistake it is must be clear, and in which field.
 void CheckRefusal(const absl::Status& status) {
-  CHECK(absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status));
+  CHECK(absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) ||
+        absl::IsNotFound(status));  // A preset that nobody knows.
   const base::ErrorDetail detail = base::DetailOf(status);
   CHECK(!detail.reason.empty());
   CHECK(!detail.field.empty() || absl::IsFailedPrecondition(status));
