@@ -140,11 +140,18 @@ class TransferServiceTest : public ::testing::Test {
     return proto::FromGrpc(writer->Finish());
   }
 
+  // Until so many streams are open, or for ten seconds.
+  void AwaitStreams(size_t count) {
+    const auto late = std::chrono::steady_clock::now() + milliseconds(10'000);
+    while (service_->streams() != count &&
+           std::chrono::steady_clock::now() < late) {
+      std::this_thread::yield();
+    }
+  }
+
   // Until the streams are done with what a client left behind.
   void ExpectNothingOfCopy() {
-    for (int i = 0; i < 500 && service_->streams() > 0; ++i) {
-      std::this_thread::sleep_for(milliseconds(10));
-    }
+    AwaitStreams(0);
     EXPECT_EQ(service_->streams(), 0u);
     EXPECT_TRUE(absl::IsNotFound(memory_->Find(kCopyName).status()));
     EXPECT_TRUE(testing::RecordsIn(*disk_, memory::AllImports()).empty());
