@@ -45,6 +45,13 @@ uint64_t BytesOf(Client& client, const v1::SessionManifest& manifest) {
   return stats.ok() ? stats->session().text_bytes() : 0;
 }
 
+// Waits for a server that is about to answer, as the calls of other commands
+// do when they are repeated; a stream is not.
+absl::Status AwaitServer(Client& client) {
+  const absl::Status reached = client.Stats("").status();
+  return absl::IsUnavailable(reached) ? reached : absl::OkStatus();
+}
+
 Progress Bar(const std::string& label, uint64_t bytes, Context& context) {
   static const base::RealClock clock;
   return Progress(label, bytes,
@@ -133,6 +140,7 @@ absl::Status CheckParts(ExportReader& reader, Progress& progress,
 absl::StatusOr<int> RunExport(const ExportOptions& options, Context& context) {
   const InterruptGuard interrupt;
   ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
+  RETURN_IF_ERROR(AwaitServer(*client));
   ASSIGN_OR_RETURN(const std::unique_ptr<ExportWriter> writer,
                    ExportWriter::Create(options.out));
   ASSIGN_OR_RETURN(const bool whole,
@@ -177,6 +185,7 @@ absl::StatusOr<int> RunImport(const ImportOptions& options, Context& context) {
     response.set_tokens((*reader)->end().tokens);
   } else {
     ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
+    RETURN_IF_ERROR(AwaitServer(*client));
     ASSIGN_OR_RETURN(
         whole, Send(session, **reader, *client, response, progress, interrupt));
   }

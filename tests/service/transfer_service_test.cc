@@ -283,10 +283,7 @@ TEST_F(TransferServiceTest, MoreStreamsThanThereAreSlotsAreRefused) {
     contexts.push_back(std::make_unique<grpc::ClientContext>());
     writers.push_back(stub_->ImportSession(contexts.back().get(), &response_));
   }
-  for (int i = 0; i < 500 && service_->streams() < TransferService::kStreamsMax;
-       ++i) {
-    std::this_thread::sleep_for(milliseconds(10));
-  }
+  AwaitStreams(TransferService::kStreamsMax);
   v1::ImportSessionResponse response;
   grpc::ClientContext context;
   const auto writer = stub_->ImportSession(&context, &response);
