@@ -23,6 +23,7 @@
 #include "client/snapshot_command.h"
 #include "client/suggest.h"
 #include "client/tokens_command.h"
+#include "client/transfer_command.h"
 #include "client/upkeep_command.h"
 
 namespace mneme::client {
@@ -572,10 +573,54 @@ Example:
   });
 }
 
+void AddExport(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      AddCommand(app, "export", "Write a session into a directory", R"(
+The directory is made, whole or not at all: JSON Lines for text, safetensors for
+keys and values, with counts and checksums; doc/export.md describes it. What was
+forgotten is not in it.
+
+Example:
+  mneme export notes --out notes.export)");
+  auto options = std::make_shared<ExportOptions>();
+  AddSession(command, options->session);
+  command->add_option("--out", options->out, "Directory to make")
+      ->type_name("DIR")
+      ->required();
+  command->callback([=, &line] {
+    line.run = [options](Context& context) {
+      return RunExport(*options, context);
+    };
+  });
+}
+
 void AddUpkeep(CLI::App& app, CommandLine& line) {
   AddCommand(app, "compact",
              "Rewrite the store, so that deleted bytes leave the disk")
       ->callback([&line] { line.run = RunCompact; });
+}
+
+void AddImport(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      AddCommand(app, "import", "Make a session of an exported one", R"(
+It answers like the exported one, or is not made at all.
+
+Examples:
+  mneme import notes.export --session notes2
+  mneme import notes.export --dry-run         only check the files)");
+  auto options = std::make_shared<ImportOptions>();
+  command->add_option("directory", options->directory, "What export wrote")
+      ->type_name("")
+      ->required();
+  command->add_option("--session", options->session,
+                      "Session to make (default: as it was called)");
+  command->add_flag("--dry-run", options->dry_run,
+                    "Check the files, and make nothing");
+  command->callback([=, &line] {
+    line.run = [options](Context& context) {
+      return RunImport(*options, context);
+    };
+  });
 }
 
 void AddGlobal(CLI::App& app, CommandLine& line) {
@@ -593,7 +638,8 @@ void AddGlobal(CLI::App& app, CommandLine& line) {
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"text", "json"}));
   app.add_option("--timeout", line.global.timeout_seconds,
-                 "For one call (default 120; 3600 for verify and forget)")
+                 "For one call (default 120; 3600 for verify, forget, export "
+                 "and import)")
       ->type_name("SECONDS")
       ->check(CLI::PositiveNumber);
 }
@@ -627,6 +673,8 @@ void AddCommands(CLI::App& app, CommandLine& line) {
   AddSnapshot(app, line);
   AddRestore(app, line);
   AddUpkeep(app, line);
+  AddExport(app, line);
+  AddImport(app, line);
 }
 
 std::vector<std::string> CommandNames(const CLI::App& app) {

@@ -110,7 +110,12 @@ std::string SessionName(std::string_view short_name) {
 Client::Client(std::shared_ptr<grpc::Channel> channel, ClientOptions options)
     : stub_(v1::MemoryService::NewStub(channel)),
       admin_(v1::AdminService::NewStub(channel)),
+      transfer_(v1::TransferService::NewStub(channel)),
       options_(options) {}
+
+void Client::Prepare(grpc::ClientContext& context) const {
+  context.set_deadline(std::chrono::system_clock::now() + options_.deadline);
+}
 
 absl::StatusOr<v1::AppendResponse> Client::Append(
     const v1::AppendRequest& request) {

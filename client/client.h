@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "mneme/v1/admin_service.grpc.pb.h"
 #include "mneme/v1/memory_service.grpc.pb.h"
+#include "mneme/v1/transfer_service.grpc.pb.h"
 
 namespace mneme::client {
 
@@ -88,10 +89,14 @@ class Client {
   absl::StatusOr<v1::DiagnoseResponse> Diagnose();
 
   v1::MemoryService::StubInterface& stub() { return *stub_; }
+  v1::TransferService::StubInterface& transfer() { return *transfer_; }
+  // Gives a call its deadline.
+  void Prepare(grpc::ClientContext& context) const;
 
  private:
   std::unique_ptr<v1::MemoryService::Stub> stub_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
+  std::unique_ptr<v1::TransferService::Stub> transfer_;
   ClientOptions options_;
 };
 

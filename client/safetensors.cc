@@ -8,7 +8,6 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <tuple>
 #include <utility>
 
@@ -17,6 +16,7 @@
 #include "base/status_macros.h"
 #include "client/input_file.h"
 #include "client/request_id.h"
+#include "client/strict_json.h"
 
 namespace mneme::client {
 namespace {
@@ -64,31 +64,11 @@ std::optional<uint64_t> DataBytes(const std::vector<int64_t>& shape,
   return bytes;
 }
 
-// The parsed header, an object without repeated keys. Other readers differ in
-// which of two equal keys wins, so a repeated one is refused.
 absl::StatusOr<Json> ParseHeader(std::string_view bytes) {
-  std::vector<std::set<std::string>> keys;
-  std::string repeated;
-  bool too_deep = false;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start) {
-      keys.resize(depth + 1);
-      keys[depth].clear();
-    } else if (event == Json::parse_event_t::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      if (!keys[depth - 1].insert(key).second) repeated = key;
-    }
-    too_deep |= depth > kDepthMax;
-    return !too_deep;  // What is too deep is not kept in memory either.
-  };
-  Json header = Json::parse(bytes.begin(), bytes.end(), watch,
-                            /*allow_exceptions=*/false);
-  if (too_deep) return Malformed("the header is nested too deeply");
-  if (!header.is_object()) return Malformed("the header is not a JSON object");
-  if (!repeated.empty()) {
-    return Malformed(absl::StrCat("\"", repeated, "\" stands in it twice"));
-  }
-  return header;
+  absl::StatusOr<Json> header = ParseStrictJson(bytes, kDepthMax);
+  if (header.ok()) return header;
+  return Malformed(
+      absl::StrCat("its header: ", std::string(header.status().message())));
 }
 
 struct Range {
@@ -300,6 +280,16 @@ absl::StatusOr<Safetensors> ReadSafetensors(const std::string& path) {
   auto content = ParseSafetensors(bytes);
   if (!content.ok()) return base::Annotate(content.status(), path);
   return content;
+}
+
+absl::StatusOr<std::string> EncodeSafetensors(const Safetensors& content) {
+  RETURN_IF_ERROR(CheckWritable(content));
+  const std::vector<std::string> names = LayOut(content);
+  std::string bytes = HeaderOf(content, names);
+  for (const std::string& name : names) {
+    bytes += content.tensors.at(name).data;
+  }
+  return bytes;
 }
 
 absl::Status WriteSafetensors(const Safetensors& content,

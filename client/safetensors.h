@@ -39,6 +39,10 @@ absl::StatusOr<Safetensors> ParseSafetensors(std::string_view bytes);
 // Errors: as ParseSafetensors; NOT_FOUND or PERMISSION_DENIED for the file.
 absl::StatusOr<Safetensors> ReadSafetensors(const std::string& path);
 
+// The bytes of a file. Errors: INVALID_ARGUMENT for a tensor whose dtype, shape
+// and data do not agree.
+absl::StatusOr<std::string> EncodeSafetensors(const Safetensors& content);
+
 // Writes to a temporary file beside `path`, then renames: never half a file.
 absl::Status WriteSafetensors(const Safetensors& content,
                               const std::string& path);

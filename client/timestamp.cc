@@ -44,4 +44,11 @@ std::string FormatTimestamp(const google::protobuf::Timestamp& time) {
                           absl::UTCTimeZone());
 }
 
+std::string ExactTimestamp(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime(
+      "%E4Y-%m-%dT%H:%M:%E*SZ",
+      absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos()),
+      absl::UTCTimeZone());
+}
+
 }  // namespace mneme::client

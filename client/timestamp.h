@@ -23,6 +23,10 @@ absl::StatusOr<google::protobuf::Timestamp> ParseTimestamp(
 // "2024-05-01 12:00:00 UTC".
 std::string FormatTimestamp(const google::protobuf::Timestamp& time);
 
+// RFC 3339 in UTC with every digit that `time` has; ParseTimestamp gives `time`
+// back. REQUIRES: a year from 1 to 9999; else ParseTimestamp refuses it.
+std::string ExactTimestamp(const google::protobuf::Timestamp& time);
+
 }  // namespace mneme::client
 
 #endif  // MNEME_CLIENT_TIMESTAMP_H_

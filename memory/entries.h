@@ -19,6 +19,8 @@ void PutEntry(uint64_t uid, const Entry& entry, const EntryTerms& terms,
 
 void DeleteEntry(uint64_t uid, uint64_t number, WriteBatch& batch);
 
+void PutForgotten(uint64_t uid, SeqRange range, WriteBatch& batch);
+
 // Errors of all: DATA_LOSS for a record that is not sound; the store's.
 absl::StatusOr<EntryTerms> ReadTerms(const Store& store, uint64_t uid,
                                      const Entry& entry);

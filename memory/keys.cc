@@ -75,6 +75,22 @@ uint64_t NumberIn(std::string_view key) {
 }
 
 KeyRange Everything() { return {"", "\xFF"}; }
+std::string ImportKey(uint64_t uid) {
+  std::string key = "I/";
+  AppendBigEndian(uid, key);
+  return key;
+}
+
+std::optional<uint64_t> UidOfImportKey(std::string_view key) {
+  if (!key.starts_with("I/") || key.size() != 2 + sizeof(uint64_t)) return {};
+  uint64_t uid = 0;
+  for (const char byte : key.substr(2)) {
+    uid = uid << 8 | static_cast<unsigned char>(byte);
+  }
+  return uid;
+}
+
+KeyRange AllImports() { return {"I/", "I0"}; }
 
 KeyRange AllOf(uint64_t uid) { return {Prefix(uid), Prefix(uid + 1)}; }
 

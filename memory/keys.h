@@ -25,6 +25,11 @@ std::string UidNextKey();
 std::optional<SessionName> NameOfHeaderKey(std::string_view key);
 std::string HeaderKey(const SessionName& name);
 KeyRange AllHeaders();
+// The marker of an import that is under way.
+std::string ImportKey(uint64_t uid);
+// Its uid; nothing when it is no such key.
+std::optional<uint64_t> UidOfImportKey(std::string_view key);
+KeyRange AllImports();
 
 std::string OperationKey(std::string_view space, std::string_view id);
 KeyRange AllOperations();

@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "memory/log_loader.h"
-#include "memory/records.h"
+#include "memory/row_records.h"
 
 namespace mneme::memory {
 namespace {
@@ -41,41 +41,6 @@ absl::Status Log::Load(const Store& store, const Branch& branch,
   return absl::OkStatus();
 }
 
-void Log::PutBlock(const RowBlock& block, uint64_t number,
-                   WriteBatch& batch) const {
-  PutRecord(RecordKind::kPositions, PositionsKey(uid_, number),
-            {reinterpret_cast<const char*>(block.positions().data()),
-             block.positions().size_bytes()},
-            batch);
-  std::string payload;
-  for (size_t bank = 0; bank < profile_->bank_count(); ++bank) {
-    payload.assign(
-        AsView(block.keys(bank), kBlockTokens * profile_->key_bytes()));
-    payload.append(
-        AsView(block.values(bank), kBlockTokens * profile_->value_bytes()));
-    PutRecord(RecordKind::kRows,
-              RowsKey(uid_, number, static_cast<uint32_t>(bank)), payload,
-              batch);
-  }
-}
-
-void Log::PutTail(const RowBlock& block, uint64_t seq_first, size_t count,
-                  WriteBatch& batch) const {
-  const size_t first = seq_first % kBlockTokens;
-  base::ByteWriter out;
-  out.Number(static_cast<uint32_t>(count));
-  for (size_t i = 0; i < count; ++i) {
-    out.Number(block.positions()[first + i]);
-  }
-  for (size_t bank = 0; bank < profile_->bank_count(); ++bank) {
-    out.Raw(AsView(block.keys(bank) + first * profile_->key_bytes(),
-                   count * profile_->key_bytes()));
-    out.Raw(AsView(block.values(bank) + first * profile_->value_bytes(),
-                   count * profile_->value_bytes()));
-  }
-  PutRecord(RecordKind::kTail, TailKey(uid_, seq_first), out.Take(), batch);
-}
-
 void Log::Stage(const StagedRows& rows, WriteBatch& batch) {
   if (borrowed_) CopyBorrowed();
   staged_tails_ = tails_;
@@ -103,13 +68,13 @@ void Log::Stage(const StagedRows& rows, WriteBatch& batch) {
       block.positions()[first + i] = rows.positions[done + i];
     }
     if (first + count == kBlockTokens) {
-      PutBlock(block, number, batch);
+      PutBlock(uid_, *profile_, block, number, batch);
       for (const uint64_t tail : staged_tails_) {
         batch.Delete(TailKey(uid_, tail));
       }
       staged_tails_.clear();
     } else {
-      PutTail(block, seq, count, batch);
+      PutTail(uid_, *profile_, block, seq, count, batch);
       staged_tails_.push_back(seq);
     }
     done += count;
@@ -199,12 +164,12 @@ Log::Erased Log::Erase(const SeqSet& forgotten, uint64_t block_begin,
       }
     });
     if (covered.end <= seq_next_) {
-      PutBlock(*block, number, batch);
+      PutBlock(uid_, *profile_, *block, number, batch);
     } else {
       for (const uint64_t tail : tails_) batch.Delete(TailKey(uid_, tail));
       const uint64_t first = std::max(covered.begin, seq_begin_);
       after.tails = {first};
-      PutTail(*block, first, seq_next_ - first, batch);
+      PutTail(uid_, *profile_, *block, first, seq_next_ - first, batch);
     }
   }
   return after;

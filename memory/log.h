@@ -67,10 +67,6 @@ class Log {
   void ClearRow(size_t row, RowBlock& block) const;
   bool RowIsZero(size_t row, const RowBlock& block) const;
   bool NeedsErasing(uint64_t number, const SeqSet& forgotten) const;
-  void PutBlock(const RowBlock& block, uint64_t number,
-                WriteBatch& batch) const;
-  void PutTail(const RowBlock& block, uint64_t seq_first, size_t count,
-               WriteBatch& batch) const;
 
   const Profile* const profile_;
   SharedRows* const shared_;

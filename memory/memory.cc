@@ -41,6 +41,14 @@ absl::Status NotFound(const SessionName& name) {
        .metadata = {{"session", name.ToString()}}});
 }
 
+absl::Status Exists(const SessionName& name) {
+  return base::Error(absl::StatusCode::kAlreadyExists,
+                     absl::StrCat(name.ToString(), " exists already"),
+                     {.reason = "SESSION_EXISTS",
+                      .field = "session",
+                      .metadata = {{"session", name.ToString()}}});
+}
+
 absl::Status CheckEmpty(const Store& store) {
   bool empty = true;
   RETURN_IF_ERROR(
@@ -100,6 +108,7 @@ absl::StatusOr<std::unique_ptr<Memory>> Memory::Open(
   std::unique_ptr<Memory> memory(new Memory(std::move(store), clock, options));
   RETURN_IF_ERROR(memory->LoadSessions());
   RETURN_IF_ERROR(memory->operations_.Load());
+  memory->DropImports();
   memory->background_ = std::make_unique<Background>(
       [raw = memory.get()] { return raw->Work(); }, kTick);
   return memory;
@@ -175,11 +184,7 @@ absl::Status Memory::Reserve(const std::shared_ptr<Slot>& slot) {
   if (slots_.emplace(Key{name.space, name.session}, slot).second) {
     return absl::OkStatus();
   }
-  return base::Error(absl::StatusCode::kAlreadyExists,
-                     absl::StrCat(name.ToString(), " exists already"),
-                     {.reason = "SESSION_EXISTS",
-                      .field = "session",
-                      .metadata = {{"session", name.ToString()}}});
+  return Exists(name);
 }
 
 void Memory::Release(const SessionName& name) {
@@ -192,37 +197,104 @@ int64_t Memory::CreateTime() {
   return last_create_us_;
 }
 
-void Memory::PutUidNext(uint64_t uid_next, WriteBatch& batch) const {
+void Memory::DropImports() {
+  const KeyRange markers = AllImports();
+  Operation operation =
+      operations_.New(/*space=*/"", Operation::Kind::kDeleteSession);
+  WriteBatch batch;
+  absl::Status dropped =
+      store_->Scan(markers.first, markers.second,
+                   [&](std::string_view key, std::string_view) {
+                     if (const auto uid = UidOfImportKey(key)) {
+                       operation.uids.push_back(*uid);
+                       DeleteAllOf(*uid, batch);
+                     }
+                     batch.Delete(std::string(key));
+                     return true;
+                   });
+  if (dropped.ok() && !batch.operations.empty()) {
+    Operations::Put(operation, batch);
+    dropped = store_->Write(batch, /*sync=*/true);
+    if (dropped.ok()) operations_.Add(std::move(operation));
+  }
+  if (dropped.ok()) return;
+  // The next opening tries again.
+  base::Log(base::LogLevel::kWarning, "imports_left",
+            {{"error", std::string(dropped.message())}});
+}
+
+uint64_t Memory::TakeUid(WriteBatch& batch) {
+  const uint64_t uid = uid_next_++;
   base::ByteWriter out;
-  out.Number(uid_next);
+  out.Number(uid_next_);
   PutRecord(RecordKind::kUidNext, UidNextKey(), out.Take(), batch);
+  return uid;
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Memory::Create(const SessionName& name,
                                                         Profile profile,
                                                         int64_t ttl_us) {
   ASSIGN_OR_RETURN(profile, Complete(std::move(profile)));
-  base::MutexLock structure(&structure_);
-  auto slot = std::make_shared<Slot>();
-  slot->name = name;
-  base::MutexLock opening(&slot->opening);  // Who finds it waits for the disk.
-  slot->record = {.header = {.name = name,
-                             .profile = std::move(profile),
-                             .create_time_us = CreateTime()},
-                  .ttl_us = ttl_us,
-                  .branch = {.uid = uid_next_, .trunks = {}}};
-  RETURN_IF_ERROR(Reserve(slot));
-  WriteBatch batch;
-  PutSession(slot->record, batch);
-  PutUidNext(uid_next_ + 1, batch);
-  const absl::Status written = store_->Write(batch, /*sync=*/true);
-  if (!written.ok()) {
-    slot->deleted = true;
-    Release(name);
-    return written;
+  {
+    base::MutexLock structure(&structure_);
+    WriteBatch batch;
+    const uint64_t uid = TakeUid(batch);
+    RETURN_IF_ERROR(Add({.header = {.name = name,
+                                    .profile = std::move(profile),
+                                    .create_time_us = CreateTime()},
+                         .ttl_us = ttl_us,
+                         .branch = {.uid = uid, .trunks = {}}},
+                        std::move(batch)));
   }
-  ++uid_next_;
-  return OpenIn(*slot);
+  return Find(name);
+}
+
+absl::Status Memory::Add(SessionRecord record, WriteBatch batch) {
+  auto slot = std::make_shared<Slot>();
+  slot->name = record.header.name;
+  base::MutexLock opening(&slot->opening);  // Who finds it waits for the disk.
+  RETURN_IF_ERROR(Reserve(slot));
+  PutSession(record, batch);
+  absl::Status written = store_->Write(batch, /*sync=*/true);
+  if (written.ok()) {
+    slot->record = std::move(record);
+  } else {
+    slot->deleted = true;
+    Release(slot->name);
+  }
+  return written;
+}
+
+absl::StatusOr<std::unique_ptr<SessionImport>> Memory::StartImport(
+    const SessionName& name, Manifest manifest) {
+  ASSIGN_OR_RETURN(manifest.profile, Complete(std::move(manifest.profile)));
+  RETURN_IF_ERROR(CheckManifest(manifest));
+  {
+    base::MutexLock lock(&mutex_);
+    if (slots_.contains(Key{name.space, name.session})) return Exists(name);
+  }
+  SessionRecord record{.header = {.name = name,
+                                  .profile = manifest.profile,
+                                  .create_time_us = manifest.create_time_us},
+                       .ttl_us = manifest.ttl_us};
+  {
+    base::MutexLock structure(&structure_);
+    WriteBatch batch;
+    record.branch.uid = TakeUid(batch);
+    PutRecord(RecordKind::kImport, ImportKey(record.branch.uid), {}, batch);
+    RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
+  }
+  return SessionImport::Start(store_.get(), std::move(record), manifest);
+}
+
+absl::StatusOr<std::shared_ptr<Session>> Memory::FinishImport(
+    SessionImport& import) {
+  {
+    base::MutexLock structure(&structure_);
+    RETURN_IF_ERROR(Add(import.record(), import.TakeLast()));
+  }
+  import.Finished();
+  return Find(import.record().header.name);
 }
 
 absl::Status Memory::Fork(const SessionName& name, const SessionName& fork,
@@ -239,16 +311,15 @@ absl::Status Memory::Fork(const SessionName& name, const SessionName& fork,
     ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, OpenIn(*parent));
     SessionRecord self = parent->record;
     const Branch before = self.branch;
+    WriteBatch batch;
+    const uint64_t own_uid = TakeUid(batch);
     slot->record = {.header = {.name = fork,
                                .profile = self.header.profile,
                                .create_time_us = CreateTime()},
                     .ttl_us = ttl_us.value_or(self.ttl_us),
-                    .branch = {.uid = uid_next_ + 1, .trunks = {}}};
-    WriteBatch batch;
-    PutUidNext(uid_next_ + 2, batch);
+                    .branch = {.uid = TakeUid(batch), .trunks = {}}};
     RETURN_IF_ERROR(
-        session->Fork(at_seq, uid_next_, self, slot->record, std::move(batch)));
-    uid_next_ += 2;
+        session->Fork(at_seq, own_uid, self, slot->record, std::move(batch)));
     if (self.branch.uid != before.uid) ++trunk_readers_[before.uid];
     for (const Trunk& trunk : slot->record.branch.trunks) {
       ++trunk_readers_[trunk.uid];

@@ -22,6 +22,8 @@
 #include "base/mutex.h"
 #include "memory/background.h"
 #include "memory/header.h"
+#include "memory/import.h"
+#include "memory/manifest.h"
 #include "memory/operations.h"
 #include "memory/session.h"
 #include "memory/shared_rows.h"
@@ -58,6 +60,17 @@ class Memory {
   absl::Status Fork(const SessionName& name, const SessionName& fork,
                     std::optional<uint64_t> at_seq,
                     std::optional<int64_t> ttl_us);
+
+  // Begins to make a session of what an export gave; nobody sees it before
+  // FinishImport. Dropped before that, it leaves nothing.
+  // Errors: ALREADY_EXISTS; INVALID_ARGUMENT for a bad manifest; the store's.
+  // Lifetime: the memory outlives the import.
+  absl::StatusOr<std::unique_ptr<SessionImport>> StartImport(
+      const SessionName& name, Manifest manifest);
+  // Makes the session exist. Errors: ALREADY_EXISTS, when another has taken the
+  // name meanwhile; the store's.
+  // REQUIRES: the import's End returned OK.
+  absl::StatusOr<std::shared_ptr<Session>> FinishImport(SessionImport& import);
 
   // Opens the session if it is not. Errors: NOT_FOUND; those of Session::Open.
   absl::StatusOr<std::shared_ptr<Session>> Find(const SessionName& name);
@@ -155,7 +168,13 @@ class Memory {
   // With `only_expired`, a session that is not gets to live.
   absl::StatusOr<std::string> DeleteSlot(const SessionName& name,
                                          bool only_expired);
-  void PutUidNext(uint64_t uid_next, WriteBatch& batch) const;
+  // Deletes what imports wrote that never ended.
+  void DropImports();
+  // Takes a uid; `batch` makes that durable.
+  uint64_t TakeUid(WriteBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(structure_);
+  // Writes `batch`, and with it the record: from then on the session exists.
+  absl::Status Add(SessionRecord record, WriteBatch batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(structure_);
   // Now, and never the same twice: sessions of one name differ in it.
   int64_t CreateTime() ABSL_EXCLUSIVE_LOCKS_REQUIRED(structure_);
 

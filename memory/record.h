@@ -32,6 +32,7 @@ enum class RecordKind : char {
   kForgotten = 'f',   // A forgotten range of seq.
   kCheckpoint = 'c',  // Compressive state of one layer.
   kSegment = 'g',     // Index of one sealed run of one bank.
+  kImport = 'i',      // An import is under way: its uid has no session yet.
 };
 
 // `payload` as a record to be stored under `key`.

@@ -385,6 +385,11 @@ class Session::Impl {
     return VerifySession(*store_, *View(), positions_, cancelled);
   }
 
+  Snapshot TakeSnapshot() const {
+    base::MutexLock lock(&writer_);
+    return {View(), head_};
+  }
+
   SessionInfo Info() const {
     base::MutexLock lock(&view_mutex_);
     return info_;
@@ -836,6 +841,10 @@ absl::StatusOr<CompressiveRead> Session::CompressiveState(
 absl::StatusOr<std::vector<VerifyCheck>> Session::Verify(
     const Cancelled& cancelled) const {
   return impl_->Verify(cancelled);
+}
+
+Session::Snapshot Session::TakeSnapshot() const {
+  return impl_->TakeSnapshot();
 }
 
 SessionInfo Session::Info() const { return impl_->Info(); }

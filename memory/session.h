@@ -13,12 +13,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "memory/head.h"
 #include "memory/header.h"
 #include "memory/shared_rows.h"
 #include "memory/store.h"
 #include "memory/types.h"
 
 namespace mneme::memory {
+
+struct LogView;
 
 // Threads: any; writers of one session wait for each other, readers do not wait
 // for computing readers.
@@ -116,6 +119,14 @@ class Session {
   // Errors: the store's, CANCELLED; a finding is not an error.
   absl::StatusOr<std::vector<VerifyCheck>> Verify(
       const Cancelled& cancelled) const;
+
+  // One commit of the log and the head it was written with, for an export.
+  // Lifetime: the session outlives the view.
+  struct Snapshot {
+    std::shared_ptr<const LogView> view;
+    Head head;
+  };
+  Snapshot TakeSnapshot() const;
 
   SessionInfo Info() const;
   SessionCounts Counts() const;

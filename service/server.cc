@@ -23,6 +23,10 @@ namespace {
 // Clients may ping this often to keep a connection through NATs alive; gRPC's
 // default of five minutes would close connections of well-behaved clients.
 constexpr int kPingIntervalMinMs = 20'000;
+// A client that vanished without a word is noticed, and what its streams hold
+// is freed, within this and the wait for an answer.
+constexpr int kKeepaliveMs = 60'000;
+constexpr int kKeepaliveTimeoutMs = 20'000;
 
 // Bytes that gRPC may hold for all connections together: a few of the largest
 // messages. Beyond it, connections wait.
@@ -94,7 +98,8 @@ Server::Server(std::unique_ptr<memory::Memory> memory,
       }),
       door_(&executor_, &metrics_, clock),
       service_(memory_.get(), &door_, &metrics_, clock),
-      admin_(memory_.get(), &door_, clock, options.snapshots_dir) {}
+      admin_(memory_.get(), &door_, clock, options.snapshots_dir),
+      transfer_service_(memory_.get(), &door_) {}
 
 Server::~Server() { Drain(); }
 
@@ -118,6 +123,9 @@ absl::Status Server::Listen() {
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
       kPingIntervalMinMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             kKeepaliveTimeoutMs);
   // What gRPC may hold of requests that are not admitted yet.
   grpc::ResourceQuota quota("mneme");
   quota.Resize(kTransportBytesMax);
@@ -134,6 +142,7 @@ absl::Status Server::Listen() {
   }
   builder.RegisterService(&service_);
   builder.RegisterService(&admin_);
+  builder.RegisterService(&transfer_service_);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
     return base::Error(
@@ -153,6 +162,7 @@ absl::Status Server::Listen() {
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
   health->SetServingStatus(true);
   health->SetServingStatus(v1::MemoryService::service_full_name(), true);
+  health->SetServingStatus(v1::TransferService::service_full_name(), true);
   return absl::OkStatus();
 }
 

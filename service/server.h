@@ -21,6 +21,7 @@
 #include "service/executor.h"
 #include "service/memory_service.h"
 #include "service/metrics.h"
+#include "service/transfer_service.h"
 
 namespace mneme::service {
 
@@ -84,6 +85,7 @@ class Server {
   Door door_;
   MemoryService service_;
   AdminService admin_;
+  TransferService transfer_service_;
   std::vector<std::string> addresses_;
   std::string metrics_address_;
   std::unique_ptr<grpc::Server> server_;

@@ -5,17 +5,24 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "google/protobuf/stubs/logging.h"
+#include "memory/import.h"
+#include "memory/presets.h"
 #include "memory/profile.h"
 #include "memory/profile_record.h"
 #include "service/convert.h"
 #include "service/convert_profile.h"
+#include "service/convert_transfer.h"
+#include "service/listen_address.h"
 #include "service/page_token.h"
+#include "tests/testing/map_store.h"
 
 namespace mneme::service {
 namespace {
@@ -33,7 +40,8 @@ memory::Profile TensorProfile() {
 
 // Whose mistake it is must be clear, and in which field.
 void CheckRefusal(const absl::Status& status) {
-  CHECK(absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status));
+  CHECK(absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) ||
+        absl::IsNotFound(status));  // A preset that nobody knows.
   const base::ErrorDetail detail = base::DetailOf(status);
   CHECK(!detail.reason.empty());
   CHECK(!detail.field.empty() || absl::IsFailedPrecondition(status));
@@ -155,6 +163,66 @@ void ReadsPageToken(std::string_view bytes) {
   CHECK(DecodePageToken(again, "default").value() == *after);
 }
 
+void ReadsListenAddress(std::string_view bytes) {
+  const auto address = ParseListenAddress(bytes, "listen");
+  if (!address.ok()) {
+    CheckRefusal(address.status());
+    return;
+  }
+  const auto again = ParseListenAddress(address->ToString(address->port), "a");
+  CHECK(again.ok() && again->is_local() == address->is_local());
+  const absl::Status local = CheckLocal(*address, "listen");
+  CHECK(local.ok() == address->is_local());
+}
+
+// Parts of an import, each with its length before it: imported or refused, and
+// in either case nothing is left when it is dropped before its end.
+void Imports(std::string_view bytes) {
+  static const memory::Profile& tensors = *new memory::Profile(TensorProfile());
+  static const memory::Profile& text =
+      *new memory::Profile(memory::ProfileByName("text").value());
+  base::ByteReader in(bytes);
+  v1::SessionManifest proto;
+  const bool is_text = in.Number<uint8_t>() % 2 == 1;
+  if (!Parse(in.Text(), proto)) return;
+  auto manifest = ManifestFromProto(proto);
+  if (!manifest.ok()) {
+    CheckRefusal(manifest.status());
+    return;
+  }
+  manifest->profile = is_text ? text : tensors;
+  const auto disk = std::make_shared<testing::MapDisk>();
+  testing::MapStore store(disk);
+  auto import = memory::SessionImport::Start(
+      &store, {.uid = 1, .profile = manifest->profile}, *manifest);
+  absl::Status status = import.status();
+  const auto never = [] { return false; };
+  while (status.ok() && in.left() > 0) {
+    v1::ImportSessionRequest part;
+    if (!Parse(in.Text(), part)) break;
+    for (const v1::ExportedEntry& entry : part.entries().entries()) {
+      const auto sent = EntryFromProto(entry);
+      status = sent.ok() ? (*import)->AddEntry(*sent, never) : sent.status();
+      if (!status.ok()) break;
+    }
+    if (status.ok() && part.has_tokens()) {
+      const auto sent = TokensFromProto(part.tokens(), manifest->profile);
+      status = sent.ok() ? (*import)->AddRows(part.tokens().seq_first(),
+                                              sent->rows, sent->forgotten)
+                         : sent.status();
+    }
+    if (status.ok() && part.has_end()) {
+      status = (*import)->End(part.end().entries(), part.end().tokens(), never);
+      if (status.ok()) CHECK(!(*import)->TakeLast().operations.empty());
+      break;
+    }
+  }
+  if (!status.ok() && !absl::IsResourceExhausted(status)) CheckRefusal(status);
+  if (import.ok()) import->reset();
+  base::MutexLock lock(&disk->mutex);
+  CHECK(disk->records.empty());
+}
+
 }  // namespace
 }  // namespace mneme::service
 
@@ -163,8 +231,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // It logs every string that is not UTF-8.
   static const google::protobuf::LogSilencer silencer;
   constexpr void (*kTargets[])(std::string_view) = {
-      ConvertsAppend,  ConvertsAttend,  ConvertsRecall,
-      ConvertsContext, ConvertsProfile, ReadsPageToken};
+      ConvertsAppend,  ConvertsAttend, ConvertsRecall,     ConvertsContext,
+      ConvertsProfile, ReadsPageToken, ReadsListenAddress, Imports};
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   kTargets[data[0] % std::size(kTargets)](bytes.substr(1));

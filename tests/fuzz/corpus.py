@@ -22,11 +22,11 @@ def put(target, name, data):
     path.write_bytes(data)
 
 
-def message(kind, text):
+def message(kind, text, file='memory_service'):
     """The wire form of a message in protobuf's text format."""
     return subprocess.run(
         ['protoc', '-I', PROTO, f'--encode=mneme.v1.{kind}',
-         PROTO / 'mneme/v1/memory_service.proto'],
+         PROTO / f'mneme/v1/{file}.proto'],
         input=text.encode(), capture_output=True, check=True).stdout
 
 
@@ -69,6 +69,33 @@ def convert():
                       empty_memory: EMPTY_MEMORY_STRICT }'''))
     put('convert', 'page_token', b'\5'
         + base64.urlsafe_b64encode(b'namespaces/default/sessions/s'))
+    for name, address in {'ipv4': '127.0.0.1:7788', 'ipv6': '[::1]:0',
+                          'host': 'localhost:1', 'path': 'unix:/tmp/m'}.items():
+        put('convert', f'listen_{name}', b'\6' + address.encode())
+    imports()
+
+
+def imports():
+    """The session's kind, the manifest, the parts; lengths before them."""
+    def transfer(kind, text):
+        return counted(message(kind, text, 'transfer_service'))
+
+    tensors = 'version: 1 seq_next: 2 position_next: 10 entry_next: 1 '
+    keys = 'shape: [2, 2, 2, 2] data: "' + '\\000<' * 16 + '"'
+    values = 'shape: [2, 2, 2, 1] data: "' + '\\000<' * 8 + '"'
+    put('convert', 'import_tokens', b'\7\0' + transfer('SessionManifest', tensors)
+        + transfer('ImportSessionRequest', f'''tokens {{ forgotten {{ begin: 1 end: 2 }}
+            rows {{ keys {{ data_type: DATA_TYPE_FLOAT16 {keys} }}
+                    values {{ data_type: DATA_TYPE_FLOAT16 {values} }}
+                    positions: [7, 9] }} }}''')
+        + transfer('ImportSessionRequest', 'end { tokens: 1 }'))
+    text = 'version: 1 seq_next: 5 position_next: 5 entry_next: 9 committed_seq: 1'
+    put('convert', 'import_text', b'\7\1' + transfer('SessionManifest', text)
+        + transfer('ImportSessionRequest', '''entries {
+            entries { entry: 1 text: "Ada keeps the key." seq_count: 1 time { } }
+            entries { entry: 8 text: "Rain. Again." role: "user" seq_first: 2
+                      seq_count: 2 metadata { key: "k" value: "v" } } }''')
+        + transfer('ImportSessionRequest', 'end { entries: 2 tokens: 3 }'))
 
 
 def record():
@@ -114,6 +141,42 @@ def safetensors():
         {'x': {'dtype': 'BF16', 'shape': [1], 'data_offsets': [2, 4]}}, bytes(4)))
 
 
+def export():
+    """The first byte chooses the file, in the order of export_fuzz.cc."""
+    put('export', 'end', b'\0' + json.dumps(
+        {'version': 1, 'entries': 2, 'tokens': 3, 'files': {
+            'session.json': {'bytes': 7, 'sha256': 'ab'},
+            'tokens-000012.safetensors': {'bytes': 9, 'sha256': ''}}}).encode())
+    put('export', 'manifest', b'\1' + json.dumps(
+        {'version': 1, 'session': 's', 'seq_next': '7', 'entry_next': '1',
+         'create_time': '2024-05-01T12:00:00Z', 'profile': {
+             'layers': 2, 'logit_scale': 0.5, 'head_scales': [1.5],
+             'data_type': 'DATA_TYPE_FLOAT16', 'window': {'tokens': 4},
+             'position': {'family': 'POSITION_FAMILY_ROPE', 'theta': 1e4}}}).encode())
+    put('export', 'entry', b'\2' + json.dumps(
+        {'entry': 1, 'text': 'Ada "keeps"\nit', 'role': 'user',
+         'time': '2024-05-01T12:00:00.000005Z', 'source': 'a', 'source_offset': 3,
+         'metadata': {'k': 'v'}, 'seq_first': 0, 'seq_count': 2}).encode())
+    header = json.dumps({
+        '__metadata__': {'seq_first': '8'},
+        'positions': {'dtype': 'I64', 'shape': [3], 'data_offsets': [0, 24]},
+        'keys': {'dtype': 'F16', 'shape': [1, 1, 3, 2], 'data_offsets': [24, 36]},
+        'values': {'dtype': 'BF16', 'shape': [1, 1, 3, 1], 'data_offsets': [36, 42]},
+        'forgotten': {'dtype': 'BOOL', 'shape': [3], 'data_offsets': [42, 45]}}).encode()
+    put('export', 'tokens', b'\3' + struct.pack('<Q', len(header)) + header
+        + struct.pack('<3q', 1, 4, 9) + bytes(18) + b'\0\1\0')
+
+
+def flags():
+    """The first byte chooses the preset, then the settings, one a line."""
+    for number, line in enumerate([
+            'layers=2\nkey_dim=64', 'window.block_tokens=128\nknn.top_k=64',
+            'head_scales=12.5,-1', 'knn.gate_logits=', 'data_type=bfloat16',
+            'position.family=yarn\nposition.yarn.factor=4', 'knn.max_tokens=all',
+            '2024-05-01T12:00:00.5+02:00', 'unix:/tmp/x']):
+        put('flags', f'line_{number}', bytes([number % 3]) + line.encode())
+
+
 def store():
     """The session, then changes: record, what, where (16 bits), bytes."""
     put('store', 'text_intact', b'\0')
@@ -139,5 +202,7 @@ if __name__ == '__main__':
     convert()
     record()
     safetensors()
+    export()
+    flags()
     store()
     text()

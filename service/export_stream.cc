@@ -1,0 +1,113 @@
+#include "service/export_stream.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "memory/session_name.h"
+#include "proto/status.h"
+#include "service/convert_transfer.h"
+
+namespace mneme::service {
+namespace {
+
+// Of entries or tokens in a part, before the last of them.
+constexpr size_t kPartBytes = 1 << 20;
+
+}  // namespace
+
+ExportStream* ExportStream::Start(grpc::CallbackServerContext* context,
+                                  Door* door, StreamSlots* slots,
+                                  memory::Memory* memory,
+                                  const v1::ExportSessionRequest* request) {
+  auto* const stream = new ExportStream(context, door, slots, memory, request);
+  Door::EchoRequestId(context);
+  const absl::Status taken = slots->Take();
+  stream->has_slot_ = taken.ok();
+  if (taken.ok()) {
+    stream->Next();
+  } else {
+    stream->Finish(proto::ToGrpc(taken));
+  }
+  return stream;
+}
+
+ExportStream::ExportStream(grpc::CallbackServerContext* context, Door* door,
+                           StreamSlots* slots, memory::Memory* memory,
+                           const v1::ExportSessionRequest* request)
+    : context_(context),
+      door_(door),
+      slots_(slots),
+      memory_(memory),
+      request_(request) {}
+
+void ExportStream::Next() {
+  const bool is_first = export_ == nullptr;
+  response_.Clear();
+  door_->Admit(
+      context_,
+      {.method = "ExportSession",
+       .session = request_->session(),
+       .priority = Executor::Priority::kWrite,  // Reads go first.
+       .request = request_,
+       .response = &response_,
+       .quiet = !is_first},
+      [this](const memory::Cancelled&) { return Fill(); },
+      [this](const absl::Status& status) {
+        if (status.ok()) {
+          StartWrite(&response_);
+        } else {
+          Finish(proto::ToGrpc(status));
+        }
+      });
+}
+
+absl::Status ExportStream::Fill() {
+  if (!export_) {
+    ASSIGN_OR_RETURN(const memory::SessionName name,
+                     memory::SessionName::Parse(request_->session()));
+    ASSIGN_OR_RETURN(auto session, memory_->Find(name));
+    export_ = std::make_unique<memory::SessionExport>(std::move(session));
+    SetManifest(name, export_->manifest(), response_.mutable_manifest());
+    return absl::OkStatus();
+  }
+  if (FillEntries()) return absl::OkStatus();
+  if (auto rows = export_->NextRows(kPartBytes)) {
+    SetExportedTokens(*std::move(rows), export_->manifest().profile,
+                      response_.mutable_tokens());
+    return absl::OkStatus();
+  }
+  response_.mutable_end()->set_entries(export_->entries());
+  response_.mutable_end()->set_tokens(export_->tokens());
+  return absl::OkStatus();
+}
+
+bool ExportStream::FillEntries() {
+  size_t bytes = 0;
+  while (bytes < kPartBytes) {
+    const std::shared_ptr<const memory::Entry> entry = export_->NextEntry();
+    if (!entry) break;
+    v1::ExportedEntry* const proto = response_.mutable_entries()->add_entries();
+    SetExportedEntry(*entry, proto);
+    bytes += proto->ByteSizeLong();
+  }
+  return bytes > 0;
+}
+
+void ExportStream::OnWriteDone(bool ok) {
+  if (!ok) {
+    Finish(proto::ToGrpc(absl::CancelledError("the caller is gone")));
+  } else if (response_.has_end()) {
+    Finish(grpc::Status::OK);
+  } else {
+    Next();
+  }
+}
+
+void ExportStream::OnDone() {
+  if (has_slot_) slots_->Give();
+  delete this;
+}
+
+}  // namespace mneme::service

@@ -1,0 +1,147 @@
+#include "service/import_stream.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "memory/session_name.h"
+#include "proto/status.h"
+#include "service/convert_transfer.h"
+
+namespace mneme::service {
+
+ImportStream* ImportStream::Start(grpc::CallbackServerContext* context,
+                                  Door* door, StreamSlots* slots,
+                                  memory::Memory* memory,
+                                  v1::ImportSessionResponse* response) {
+  auto* const stream = new ImportStream(context, door, slots, memory, response);
+  Door::EchoRequestId(context);
+  const absl::Status taken = slots->Take();
+  stream->has_slot_ = taken.ok();
+  if (taken.ok()) {
+    stream->StartRead(&stream->request_);
+  } else {
+    stream->Finish(proto::ToGrpc(taken));
+  }
+  return stream;
+}
+
+ImportStream::ImportStream(grpc::CallbackServerContext* context, Door* door,
+                           StreamSlots* slots, memory::Memory* memory,
+                           v1::ImportSessionResponse* response)
+    : context_(context),
+      door_(door),
+      slots_(slots),
+      memory_(memory),
+      response_(response) {}
+
+void ImportStream::OnReadDone(bool ok) {
+  if (ok) {
+    if (request_.has_start()) session_ = request_.start().session();
+    Admit(
+        [this](const memory::Cancelled& cancelled) { return Take(cancelled); },
+        /*is_last=*/false);
+  } else if (ended_) {
+    Admit([this](const memory::Cancelled&) { return MakeSession(); },
+          /*is_last=*/true);
+  } else {
+    Finish(proto::ToGrpc(base::Error(
+        absl::StatusCode::kInvalidArgument,
+        "the import ended before its end part; nothing was imported",
+        {.reason = "IMPORT_INCOMPLETE", .field = "part"})));
+  }
+}
+
+void ImportStream::Admit(Door::Work work, bool is_last) {
+  door_->Admit(context_,
+               {.method = "ImportSession",
+                .session = session_,
+                .priority = Executor::Priority::kWrite,
+                .request = &request_,
+                .response = response_,
+                .quiet = !is_last},
+               std::move(work), [this, is_last](const absl::Status& status) {
+                 if (is_last || !status.ok()) {
+                   Finish(proto::ToGrpc(status));
+                 } else {
+                   StartRead(&request_);
+                 }
+               });
+}
+
+absl::Status ImportStream::Take(const memory::Cancelled& cancelled) {
+  const bool is_start = request_.has_start();
+  if (ended_) return base::InvalidField("part", "another", "none behind end");
+  if (is_start && import_) {
+    return base::InvalidField("part", "start twice", "it once");
+  }
+  if (!is_start && !import_) {
+    return base::InvalidField("part", "another", "start first");
+  }
+  switch (request_.part_case()) {
+    case v1::ImportSessionRequest::kStart:
+      return TakeStart(request_.start());
+    case v1::ImportSessionRequest::kEntries:
+      return TakeEntries(request_.entries(), cancelled);
+    case v1::ImportSessionRequest::kTokens:
+      return TakeTokens(request_.tokens());
+    case v1::ImportSessionRequest::kEnd:
+      return TakeEnd(request_.end(), cancelled);
+    default:
+      return base::InvalidField("part", "nothing",
+                                "start, entries, tokens or end");
+  }
+}
+
+absl::Status ImportStream::TakeStart(const v1::ImportStart& start) {
+  ASSIGN_OR_RETURN(const memory::SessionName name,
+                   memory::SessionName::Parse(start.session()));
+  ASSIGN_OR_RETURN(memory::Manifest manifest,
+                   ManifestFromProto(start.manifest()));
+  ASSIGN_OR_RETURN(import_, memory_->StartImport(name, std::move(manifest)));
+  return absl::OkStatus();
+}
+
+absl::Status ImportStream::TakeEntries(const v1::ExportedEntries& entries,
+                                       const memory::Cancelled& cancelled) {
+  for (const v1::ExportedEntry& proto : entries.entries()) {
+    if (cancelled()) return absl::CancelledError("the caller is gone");
+    ASSIGN_OR_RETURN(const memory::Entry entry, EntryFromProto(proto));
+    const absl::Status added = import_->AddEntry(entry, cancelled);
+    if (!added.ok()) {
+      return base::Annotate(added, absl::StrCat("entry ", entry.number));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ImportStream::TakeTokens(const v1::ExportedTokens& tokens) {
+  ASSIGN_OR_RETURN(const ImportedTokens imported,
+                   TokensFromProto(tokens, import_->record().header.profile));
+  return import_->AddRows(tokens.seq_first(), imported.rows,
+                          imported.forgotten);
+}
+
+absl::Status ImportStream::TakeEnd(const v1::ExportEnd& end,
+                                   const memory::Cancelled& cancelled) {
+  RETURN_IF_ERROR(import_->End(end.entries(), end.tokens(), cancelled));
+  ended_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status ImportStream::MakeSession() {
+  ASSIGN_OR_RETURN(const auto session, memory_->FinishImport(*import_));
+  const memory::SessionInfo info = session->Info();
+  response_->set_session(session_);
+  response_->set_entries(info.entries);
+  response_->set_tokens(info.tokens);
+  return absl::OkStatus();
+}
+
+void ImportStream::OnDone() {
+  if (has_slot_) slots_->Give();
+  delete this;
+}
+
+}  // namespace mneme::service
