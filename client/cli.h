@@ -25,6 +25,8 @@ struct ServerHooks {
   // Runs `mneme serve` with the arguments after "serve" (argv[0] is the
   // program); returns the exit code.
   std::function<int(int argc, const char* const* argv)> serve;
+  // Runs `mneme token` likewise.
+  std::function<int(int argc, const char* const* argv)> token = {};
   // Opens `data_dir` in this process, for --data.
   std::function<absl::StatusOr<EmbeddedServer>(const std::string& data_dir)>
       open;
