@@ -119,9 +119,10 @@ void Fold::Read(size_t bank, const float* query, float* out) const {
   }
 }
 
-uint64_t Fold::Version(uint64_t uid, const SeqSet& forgotten) const {
+uint64_t Fold::Version(std::string_view identity,
+                       const SeqSet& forgotten) const {
   base::ByteWriter absorbed;
-  absorbed.Number(uid);
+  absorbed.Text(identity);
   absorbed.Number(absorbed_seq);
   forgotten.ForEachGap({0, absorbed_seq}, [&](SeqRange live) {
     absorbed.Number(live.begin);

@@ -50,9 +50,9 @@ struct Fold {
   // an empty one. Shapes: query [key_dim]; out [value_dim].
   void Read(size_t bank, const float* query, float* out) const;
 
-  // A function of the session and of what it absorbed, never 0: the same for
-  // every layer.
-  uint64_t Version(uint64_t uid, const SeqSet& forgotten) const;
+  // A function of `identity`, which no other session has, and of what was
+  // absorbed, never 0: the same for every layer.
+  uint64_t Version(std::string_view identity, const SeqSet& forgotten) const;
 
  private:
   // Null with elu + 1.

@@ -103,13 +103,13 @@ absl::StatusOr<TokensResult> ReadTokensOver(const LogView& view,
 absl::StatusOr<CompressiveRead> ReadCompressive(const LogView& view,
                                                 uint32_t layer,
                                                 uint64_t known_version,
-                                                uint64_t uid) {
+                                                std::string_view identity) {
   const Profile& profile = *view.profile;
   RETURN_IF_ERROR(CheckLayer(profile, layer));
   const Fold& fold = *view.fold;
   CompressiveRead read;
   read.absorbed_seq = fold.absorbed_seq;
-  read.version = fold.Version(uid, *view.forgotten);
+  read.version = fold.Version(identity, *view.forgotten);
   read.known = known_version == read.version;
   if (read.known) return read;
   if (fold.features) {

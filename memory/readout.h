@@ -17,13 +17,13 @@ absl::StatusOr<TokensResult> ReadTokensOver(const LogView& view,
                                             const TokensQuery& query);
 
 // The compressive state of a layer, without tensors when `known_version` is the
-// present one; `uid` is the session's, so that no other has its versions.
+// present one; `identity` is the session's, so that no other has its versions.
 // Errors: INVALID_ARGUMENT for a layer out of range; OUT_OF_RANGE
 // STATE_OVERFLOW. REQUIRES: the profile has a compressive tier.
 absl::StatusOr<CompressiveRead> ReadCompressive(const LogView& view,
                                                 uint32_t layer,
                                                 uint64_t known_version,
-                                                uint64_t uid);
+                                                std::string_view identity);
 
 }  // namespace mneme::memory
 

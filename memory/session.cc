@@ -313,7 +313,10 @@ class Session::Impl {
       return Refused("NO_COMPRESSIVE_TIER",
                      "the session's profile has no compressive tier");
     }
-    return ReadCompressive(*View(), layer, known_version, header_.uid);
+    // Not the uid, which counts everybody's sessions and is shown to nobody.
+    const std::string identity =
+        absl::StrCat(header_.name.ToString(), "@", header_.create_time_us);
+    return ReadCompressive(*View(), layer, known_version, identity);
   }
 
   absl::StatusOr<std::vector<VerifyCheck>> Verify(
