@@ -3,10 +3,12 @@
 #include "client/cli.h"
 #include "service/offline.h"
 #include "service/serve.h"
+#include "service/token_command.h"
 
 int main(int argc, char** argv) {
   const mneme::client::ServerHooks hooks = {
       .serve = mneme::service::Serve,
+      .token = mneme::service::TokenCommand,
       .open = [](const std::string& data_dir,
                  bool create) -> absl::StatusOr<mneme::client::EmbeddedServer> {
         auto server = mneme::service::OpenInProcess(data_dir, create);

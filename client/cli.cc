@@ -30,6 +30,7 @@ namespace mneme::client {
 namespace {
 
 constexpr char kServe[] = "serve";
+constexpr char kToken[] = "token";
 
 constexpr char kFooter[] = R"(
 Sessions are named NAME (namespace "default"), NAMESPACE/NAME, or in full.
@@ -623,6 +624,28 @@ Examples:
   });
 }
 
+void AddCredentials(CLI::App& app, Credentials& credentials) {
+  app.add_option("--token-file", credentials.token_file,
+                 "File of the token that the server asks for (default: "
+                 "$MNEME_TOKEN_FILE, else the token in $MNEME_TOKEN)")
+      ->type_name("FILE");
+  app.add_flag("--tls", credentials.tls,
+               "Speak TLS with a server whose certificate the system trusts");
+  app.add_option("--tls-ca", credentials.ca_file,
+                 "Speak TLS with a server whose certificate one of this PEM "
+                 "file signed (default: $MNEME_TLS_CA)")
+      ->type_name("FILE");
+  app.add_option("--tls-cert", credentials.cert_file,
+                 "PEM file of the client's certificate, for mutual TLS "
+                 "(default: $MNEME_TLS_CERT)")
+      ->type_name("FILE");
+  app.add_option("--tls-key", credentials.key_file,
+                 "PEM file of its private key (default: $MNEME_TLS_KEY)")
+      ->type_name("FILE");
+  app.add_flag("--allow-plaintext-token", credentials.plaintext_token,
+               "Send the token to another machine without TLS");
+}
+
 void AddGlobal(CLI::App& app, CommandLine& line) {
   app.footer(kFooter);
   app.set_version_flag("--version", "mneme " MNEME_VERSION);
@@ -631,6 +654,7 @@ void AddGlobal(CLI::App& app, CommandLine& line) {
                  "host:port or unix:/path (default: $MNEME_SERVER, else "
                  "127.0.0.1:7788)")
       ->type_name("ADDR");
+  AddCredentials(app, line.global.credentials);
   app.add_option("--data", line.global.data_dir,
                  "Work on this directory without a server")
       ->type_name("DIR");
@@ -644,15 +668,19 @@ void AddGlobal(CLI::App& app, CommandLine& line) {
       ->check(CLI::PositiveNumber);
 }
 
+void AddPassedOn(CLI::App& app, CommandLine& line, const std::string& name,
+                 const std::string& help) {
+  AddCommand(app, name, help)->callback([&line, name] {
+    line.run = [name](Context&) {
+      return base::InvalidField(name, "flags before it",
+                                name + " as the first argument");
+    };
+  });
+}
+
 void AddCommands(CLI::App& app, CommandLine& line) {
-  // Only for --help: RunCli has passed `serve` on before anything is parsed.
-  AddCommand(app, kServe, "Run a server (see mneme serve --help)")
-      ->callback([&line] {
-        line.run = [](Context&) {
-          return base::InvalidField("serve", "flags before it",
-                                    "serve as the first argument");
-        };
-      });
+  // Only for --help: RunCli has passed them on before anything is parsed.
+  AddPassedOn(app, line, kServe, "Run a server (see mneme serve --help)");
   AddAppend(app, line);
   AddRecall(app, line);
   AddContext(app, line);
@@ -675,6 +703,8 @@ void AddCommands(CLI::App& app, CommandLine& line) {
   AddUpkeep(app, line);
   AddExport(app, line);
   AddImport(app, line);
+  AddPassedOn(app, line, kToken,
+              "Make and revoke tokens (see mneme token --help)");
 }
 
 std::vector<std::string> CommandNames(const CLI::App& app) {
@@ -749,11 +779,13 @@ bool WantsJson(int argc, const char* const* argv) {
 }  // namespace
 
 int RunCli(int argc, const char* const* argv, const ServerHooks& hooks) {
-  if (argc > 1 && std::strcmp(argv[1], kServe) == 0) {
+  for (const auto& [name, run] :
+       {std::pair(kServe, &hooks.serve), std::pair(kToken, &hooks.token)}) {
+    if (argc < 2 || std::strcmp(argv[1], name) != 0) continue;
     std::vector<const char*> arguments(argv, argv + argc);
     arguments.erase(arguments.begin() + 1);
     arguments.push_back(nullptr);
-    return hooks.serve(argc - 1, arguments.data());
+    return (*run)(argc - 1, arguments.data());
   }
   CLI::App app("Mneme, a memory server for language models.\n", "mneme");
   CommandLine line;

@@ -25,6 +25,8 @@ struct ServerHooks {
   // Runs `mneme serve` with the arguments after "serve" (argv[0] is the
   // program); returns the exit code.
   std::function<int(int argc, const char* const* argv)> serve;
+  // Runs `mneme token` likewise.
+  std::function<int(int argc, const char* const* argv)> token = {};
   // Opens `data_dir` in this process, for --data; `create` makes a missing one.
   std::function<absl::StatusOr<EmbeddedServer>(const std::string& data_dir,
                                                bool create)>
@@ -32,7 +34,7 @@ struct ServerHooks {
   // Copies the snapshot in the directory `snapshot` into `data_dir`.
   std::function<absl::Status(const std::string& snapshot,
                              const std::string& data_dir)>
-      restore;
+      restore = {};
 };
 
 // Exit codes, documented in `mneme --help` and the README.

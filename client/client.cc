@@ -3,12 +3,17 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
+#include <grpcpp/support/client_interceptor.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
+#include "base/status_macros.h"
 #include "proto/status.h"
 
 namespace mneme::client {
@@ -73,15 +78,72 @@ absl::StatusOr<Response> Call(Stub& stub, const ClientOptions& options,
   }
 }
 
-template <typename Response>
-absl::StatusOr<v1::Session> SessionOf(absl::StatusOr<Response> response) {
-  if (!response.ok()) return response.status();
-  return std::move(*response->mutable_session());
+// Puts the token on every call of a channel. gRPC's own call credentials refuse
+// channels without TLS, also on the loopback; CheckNotOverheard knows better.
+class TokenInterceptor final : public grpc::experimental::Interceptor {
+ public:
+  explicit TokenInterceptor(const std::string& header) : header_(header) {}
+  void Intercept(grpc::experimental::InterceptorBatchMethods* call) override {
+    if (call->QueryInterceptionHookPoint(
+            grpc::experimental::InterceptionHookPoints::
+                PRE_SEND_INITIAL_METADATA)) {
+      call->GetSendInitialMetadata()->emplace("authorization", header_);
+    }
+    call->Proceed();
+  }
+
+ private:
+  const std::string& header_;  // Its factory's.
+};
+
+using InterceptorFactory =
+    grpc::experimental::ClientInterceptorFactoryInterface;
+
+class TokenFactory final : public InterceptorFactory {
+ public:
+  explicit TokenFactory(const std::string& token)
+      : header_("Bearer " + token) {}
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo*) override {
+    return new TokenInterceptor(header_);
+  }
+
+ private:
+  const std::string header_;
+};
+
+absl::StatusOr<std::string> ReadPem(const std::string& path,
+                                    const char* field) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path, std::ios::binary);
+  std::string pem{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad() ||
+      pem.find("-----BEGIN ") == std::string::npos) {
+    return base::InvalidField(field, base::Quoted(path),
+                              "a PEM file that can be read");
+  }
+  return pem;
 }
 
-}  // namespace
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TransportOf(
+    const Credentials& credentials) {
+  if (!credentials.uses_tls()) return grpc::InsecureChannelCredentials();
+  if (credentials.cert_file.empty() != credentials.key_file.empty()) {
+    return base::InvalidField(
+        credentials.key_file.empty() ? "tls_key" : "tls_cert", "nothing",
+        "both a certificate and its key");
+  }
+  grpc::SslCredentialsOptions options;
+  ASSIGN_OR_RETURN(options.pem_root_certs,
+                   ReadPem(credentials.ca_file, "tls_ca"));
+  ASSIGN_OR_RETURN(options.pem_cert_chain,
+                   ReadPem(credentials.cert_file, "tls_cert"));
+  ASSIGN_OR_RETURN(options.pem_private_key,
+                   ReadPem(credentials.key_file, "tls_key"));
+  return grpc::SslCredentials(options);
+}
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+grpc::ChannelArguments Arguments() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
   arguments.SetMaxSendMessageSize(kMessageBytesMax);
@@ -92,8 +154,33 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
   // Retries are ours alone (Call); gRPC's would multiply them.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  return arguments;
+}
+
+template <typename Response>
+absl::StatusOr<v1::Session> SessionOf(absl::StatusOr<Response> response) {
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_session());
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
-                                   arguments);
+                                   Arguments());
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(
+    const std::string& address, const Credentials& credentials) {
+  RETURN_IF_ERROR(CheckNotOverheard(credentials, address));
+  ASSIGN_OR_RETURN(const std::string token, TokenOf(credentials));
+  ASSIGN_OR_RETURN(const auto transport, TransportOf(credentials));
+  std::vector<std::unique_ptr<InterceptorFactory>> interceptors;
+  if (!token.empty()) {
+    interceptors.push_back(std::make_unique<TokenFactory>(token));
+  }
+  return grpc::experimental::CreateCustomChannelWithInterceptors(
+      address, transport, Arguments(), std::move(interceptors));
 }
 
 std::string SessionName(std::string_view short_name) {

@@ -17,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "mneme/v1/admin_service.grpc.pb.h"
+#include "client/credentials.h"
 #include "mneme/v1/memory_service.grpc.pb.h"
 #include "mneme/v1/transfer_service.grpc.pb.h"
 
@@ -34,6 +35,13 @@ struct ClientOptions {
 // Channel to "host:port" or "unix:/path", with the message limits and keepalive
 // that the server expects.
 std::shared_ptr<grpc::Channel> Connect(const std::string& address);
+
+// The same with TLS and a token for every call, also for those of a stub.
+// Errors:   INVALID_ARGUMENT for a file that cannot be used;
+// FAILED_PRECONDITION
+//           PLAINTEXT_TOKEN. Whether the server takes them, its answers say.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(
+    const std::string& address, const Credentials& credentials);
 
 // "s1" or "ns/s1" or a full name -> "namespaces/default/sessions/s1" etc.
 // Names are not validated here; the server says what is wrong with them.

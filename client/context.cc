@@ -23,6 +23,20 @@ std::string Variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+// What no flag gave, from the environment; there is none for the token itself,
+// since flags are shown to every user of the machine.
+Credentials WithEnvironment(Credentials credentials) {
+  const auto fill = [](std::string& value, const char* variable) {
+    if (value.empty()) value = Variable(variable);
+  };
+  fill(credentials.token_file, "MNEME_TOKEN_FILE");
+  if (credentials.token_file.empty()) fill(credentials.token, "MNEME_TOKEN");
+  fill(credentials.ca_file, "MNEME_TLS_CA");
+  fill(credentials.cert_file, "MNEME_TLS_CERT");
+  fill(credentials.key_file, "MNEME_TLS_KEY");
+  return credentials;
+}
+
 }  // namespace
 
 Terminal StandardTerminal() {
@@ -80,7 +94,9 @@ absl::StatusOr<Client*> Context::OpenWith(std::chrono::seconds deadline,
   address_ = options_.server;
   if (address_.empty()) address_ = Variable(kServerVariable);
   if (address_.empty()) address_ = kDefaultAddress;
-  client_ = std::make_unique<Client>(Connect(address_), client_options);
+  auto channel = Connect(address_, WithEnvironment(options_.credentials));
+  if (!channel.ok()) return channel.status();
+  client_ = std::make_unique<Client>(*std::move(channel), client_options);
   return client_.get();
 }
 
@@ -93,7 +109,8 @@ absl::Status Context::Explain(const absl::Status& status) const {
         status.code(),
         absl::StrCat("no server answers at ", address_, " (", status.message(),
                      ").\nStart one with `mneme serve`, name another with "
-                     "--server, or work on a directory with --data DIR."),
+                     "--server, or work on a directory with --data DIR. A "
+                     "server with TLS needs --tls-ca FILE."),
         {.reason = "NO_SERVER",
          .field = "",
          .metadata = {{"address", address_}},

@@ -13,14 +13,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/cli.h"
+#include "client/credentials.h"
 
 namespace mneme::client {
 
 class Client;
 
 struct GlobalOptions {
-  std::string server;    // --server, or empty.
-  std::string data_dir;  // --data, or empty.
+  std::string server;            // --server, or empty.
+  std::string data_dir;          // --data, or empty.
+  Credentials credentials = {};  // As flags say; the environment fills in.
   bool json = false;
   std::optional<double> timeout_seconds;
 };
@@ -53,8 +55,11 @@ class Context {
   // A client of --data's directory, opened in this process, or of the server at
   // --server, $MNEME_SERVER or 127.0.0.1:7788, in this order. Owned by the
   // context, valid until the next call.
+  // The server is shown the credentials of the options, else of
+  // $MNEME_TOKEN_FILE or $MNEME_TOKEN, and $MNEME_TLS_CA, $MNEME_TLS_CERT,
+  // $MNEME_TLS_KEY.
   // Errors: INVALID_ARGUMENT for --server together with --data; what opening
-  //         the directory said.
+  //         the directory, or Connect, said.
   absl::StatusOr<Client*> Open(std::chrono::seconds deadline = kCallDeadline);
 
   // As Open, for a command that writes the first record: makes a directory that

@@ -30,7 +30,8 @@ Call CallOf(const v1::AttendStreamRequest& request,
               appends ? Executor::Priority::kWrite : Executor::Priority::kRead,
           .request = &request,
           .response = &response,
-          .quiet = true};
+          .quiet = true,
+          .scope_of = appends ? "Append" : "Attend"};
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "service/door.h"
 
-#include <chrono>
 #include <exception>
 #include <new>
 #include <utility>
@@ -9,6 +8,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "proto/status.h"
+#include "service/credentials.h"
+#include "service/method_scope.h"
 
 namespace mneme::service {
 namespace {
@@ -53,6 +54,22 @@ int64_t BytesOf(const google::protobuf::MessageLite* message) {
   return message == nullptr ? 0 : static_cast<int64_t>(message->ByteSizeLong());
 }
 
+// Whether `caller` may do what `call` does.
+absl::Status CheckMay(const Caller& caller, const Call& call) {
+  const MethodScope needs =
+      ScopeOf(call.scope_of.empty() ? call.method : call.scope_of);
+  switch (needs.where) {
+    case Where::kEverywhere:
+      return CheckPermitted(caller, needs.scope, kEverywhere);
+    case Where::kNamedOrNone:
+      if (call.session.empty()) return absl::OkStatus();
+      [[fallthrough]];
+    case Where::kNamed:
+      break;
+  }
+  return CheckPermitted(caller, needs.scope, NamespaceOf(call.session));
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* Door::Serve(grpc::CallbackServerContext* context,
@@ -69,20 +86,43 @@ void Door::Admit(grpc::CallbackServerContext* context, const Call& call,
                  Work work, std::function<void(const absl::Status&)> done) {
   const auto begin = clock_->Ticks();
   metrics_->Began();
-  const std::string session(call.session.substr(0, kLoggedBytes));
-  const std::string request_id = RequestIdOf(*context);
-  const auto request_bytes = static_cast<size_t>(BytesOf(call.request));
-  const absl::Status admitted =
-      executor_->Submit(call.priority, request_bytes,
-                        [this, context, call, session, request_id, begin,
-                         work = std::move(work), done] {
-                          const absl::Status status = Run(context, work);
-                          Account(call, session, request_id, status, begin);
-                          done(status);
-                        });
+  Visit visit{.session = std::string(call.session.substr(0, kLoggedBytes)),
+              .request_id = RequestIdOf(*context),
+              .begin = begin};
+  const auto caller = CallerOf(*context);
+  absl::Status admitted = caller.status();
+  if (caller.ok()) {
+    visit.caller = caller->name;
+    admitted = CheckMay(*caller, call);
+  }
+  if (admitted.ok()) {
+    const auto request_bytes = static_cast<size_t>(BytesOf(call.request));
+    admitted = executor_->Submit(
+        call.priority, request_bytes,
+        [this, context, call, visit, work = std::move(work), done] {
+          const absl::Status status = Run(context, work);
+          Account(call, visit, status);
+          done(status);
+        });
+  }
   if (admitted.ok()) return;
-  Account(call, session, request_id, admitted, begin);
+  Account(call, visit, admitted);
   done(admitted);
+}
+
+absl::StatusOr<Caller> Door::CallerOf(
+    const grpc::CallbackServerContext& context) const {
+  if (access_ == nullptr) {
+    return Caller{.name = "",
+                  .grants = {{std::string(kEverywhere), Scope::kAdmin}}};
+  }
+  return access_->Authenticate(CredentialsOf(context));
+}
+
+bool Door::May(const grpc::CallbackServerContext& context, Scope scope,
+               std::string_view space) const {
+  const auto caller = CallerOf(context);
+  return caller.ok() && Permits(caller->grants, scope, space);
 }
 
 void Door::EchoRequestId(grpc::CallbackServerContext* context) {
@@ -124,16 +164,16 @@ absl::Status Door::Run(grpc::CallbackServerContext* context,
   }
 }
 
-void Door::Account(const Call& call, const std::string& session,
-                   const std::string& request_id, const absl::Status& status,
-                   std::chrono::steady_clock::time_point begin) const {
+void Door::Account(const Call& call, const Visit& visit,
+                   const absl::Status& status) const {
   const double seconds =
-      std::chrono::duration<double>(clock_->Ticks() - begin).count();
+      std::chrono::duration<double>(clock_->Ticks() - visit.begin).count();
   metrics_->Ended(call.method, status.code(), seconds);
   base::Log(LevelOf(status.code(), call.quiet), "request",
             {{"method", std::string(call.method)},
-             {"session", session},
-             {"request_id", request_id},
+             {"session", visit.session},
+             {"caller", visit.caller},
+             {"request_id", visit.request_id},
              {"code", absl::StatusCodeToString(status.code())},
              {"reason", base::DetailOf(status).reason},
              {"ms", seconds * 1000},

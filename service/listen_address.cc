@@ -5,6 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "base/loopback.h"
 
 namespace mneme::service {
 namespace {
@@ -39,14 +40,7 @@ bool ParseHostPort(std::string_view text, ListenAddress* address) {
 }  // namespace
 
 bool ListenAddress::is_local() const {
-  if (is_unix() || host == "localhost") return true;
-  in_addr v4;
-  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) {
-    return (ntohl(v4.s_addr) >> 24) == 127;
-  }
-  in6_addr v6;
-  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 &&
-         IN6_IS_ADDR_LOOPBACK(&v6);
+  return is_unix() || base::IsLoopback(host);
 }
 
 std::string ListenAddress::ToString(int bound_port) const {
@@ -70,19 +64,17 @@ absl::StatusOr<ListenAddress> ParseListenAddress(std::string_view text,
       "host:port (\"127.0.0.1:7788\", \"[::1]:0\") or unix:/path");
 }
 
-absl::Status CheckLocal(const ListenAddress& address, std::string_view field) {
+absl::Status CheckLocal(const ListenAddress& address, std::string_view field,
+                        std::string_view why) {
   if (address.is_local()) return absl::OkStatus();
   return base::Error(
       absl::StatusCode::kFailedPrecondition,
       absl::StrCat(std::string(field), ": ", address.ToString(address.port),
-                   " can be reached from other machines, and there is no "
-                   "authentication: anybody there could read and delete every "
-                   "session. Listen on 127.0.0.1, or pass --allow-remote if "
-                   "something else protects the port"),
-      {.reason = "NOT_LOOPBACK",
-       .field = std::string(field),
-       .metadata = {},
-       .retry_after = {}});
+                   " can be reached from other machines, and ",
+                   std::string(why),
+                   ", listen on 127.0.0.1, or pass --allow-remote if something "
+                   "else protects the port"),
+      {.reason = "NOT_LOOPBACK", .field = std::string(field)});
 }
 
 }  // namespace mneme::service

@@ -29,9 +29,10 @@ struct ListenAddress {
 absl::StatusOr<ListenAddress> ParseListenAddress(std::string_view text,
                                                  std::string_view field);
 
-// Errors:   FAILED_PRECONDITION NOT_LOOPBACK when `address` is not local: there
-//           is no authentication, so whoever reaches the port reads everything.
-absl::Status CheckLocal(const ListenAddress& address, std::string_view field);
+// Errors:   FAILED_PRECONDITION NOT_LOOPBACK when `address` is not local; `why`
+//           is what is wrong with that, and what to do about it.
+absl::Status CheckLocal(const ListenAddress& address, std::string_view field,
+                        std::string_view why);
 
 }  // namespace mneme::service
 

@@ -393,6 +393,8 @@ ServerUnaryReactor* MemoryService::Verify(CallbackServerContext* context,
 ServerUnaryReactor* MemoryService::Stats(CallbackServerContext* context,
                                          const v1::StatsRequest* request,
                                          v1::StatsResponse* response) {
+  // What the others have is not everybody's business.
+  const bool all = door_->May(*context, Scope::kRead, kEverywhere);
   return door_->Serve(
       context, CallOf("Stats", Priority::kRead, request, response),
       [=, this](const Cancelled&) -> absl::Status {
@@ -400,7 +402,11 @@ ServerUnaryReactor* MemoryService::Stats(CallbackServerContext* context,
           ASSIGN_OR_RETURN(const auto session, Find(request->session()));
           SetSessionStats(session->Counts(), response->mutable_session());
         }
-        SetServerStats(response->mutable_server());
+        if (all) {
+          SetServerStats(response->mutable_server());
+        } else {
+          response->mutable_server()->set_version(MNEME_VERSION);
+        }
         return absl::OkStatus();
       });
 }

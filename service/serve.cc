@@ -47,6 +47,9 @@ Examples:
       on a socket that only this machine can reach
   mneme serve --listen 127.0.0.1:0 --ready-file /tmp/mneme.ready
       on a free port, which stands in the file as soon as it serves
+  mneme serve --listen 0.0.0.0:7788 --tokens tokens.json \
+      --tls-cert server.pem --tls-key server.key
+      for other machines; `mneme token --help` shows how to make tokens
   mneme serve --config mneme.toml
       as the file says: data = "/var/lib/mneme", threads = 8, ...
 
@@ -89,8 +92,27 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "host:port of /metrics for Prometheus; \"\" for none")
       ->capture_default_str();
   app.add_flag("--allow-remote", flags.server.allow_remote,
-               "Allow addresses that other machines can reach. There is no "
-               "authentication: protect the port yourself");
+               "Allow addresses that other machines can reach although the "
+               "server does not ask who calls, or in clear text: protect the "
+               "port yourself");
+  app.add_option(
+         "--tokens", flags.server.tokens_file,
+         "File of who may do what, made by `mneme token`; changes count "
+         "within a second. Without it, whoever connects may do all")
+      ->type_name("FILE");
+  app.add_option(
+         "--tls-cert", flags.server.tls.certificate,
+         "PEM file of the server's certificate and those that signed "
+         "it: host:port addresses then speak TLS. May be replaced while "
+         "the server runs, as the next two")
+      ->type_name("FILE");
+  app.add_option("--tls-key", flags.server.tls.key,
+                 "PEM file of its private key")
+      ->type_name("FILE");
+  app.add_option("--tls-client-ca", flags.server.tls.client_ca,
+                 "PEM file of who signs clients' certificates: clients without "
+                 "one are turned away (mutual TLS)")
+      ->type_name("FILE");
   app.add_option("--threads", flags.server.threads,
                  "Threads that work; 0: one for each processor")
       ->capture_default_str();
@@ -172,6 +194,8 @@ absl::Status RunUntilSignal(const Flags& flags) {
             {{"listen", absl::StrJoin(server->addresses(), " ")},
              {"metrics", server->metrics_address()},
              {"data", flags.data},
+             {"tokens", flags.server.tokens_file},
+             {"tls", !flags.server.tls.none()},
              {"version", std::string(MNEME_VERSION)}});
   const int signal = WaitForStopSignal();
   base::Log(base::LogLevel::kInfo, "draining",

@@ -39,6 +39,12 @@ constexpr std::chrono::milliseconds kFlush{500};
 constexpr int kThreadsMax = 1024;
 constexpr int kQueueMax = 1 << 20;
 
+// Whether a caller on a port must show who it is, and nobody else can listen.
+bool IsProtected(const ServerOptions& options) {
+  return !options.tls.none() &&
+         (!options.tokens_file.empty() || !options.tls.client_ca.empty());
+}
+
 absl::Status CheckOptions(const ServerOptions& options) {
   if (options.threads < 0 || options.threads > kThreadsMax) {
     return base::InvalidField("threads", absl::StrCat(options.threads),
@@ -50,9 +56,14 @@ absl::Status CheckOptions(const ServerOptions& options) {
   }
   for (const std::string& text : options.listen) {
     ASSIGN_OR_RETURN(const auto address, ParseListenAddress(text, "listen"));
-    if (options.allow_remote) continue;
-    RETURN_IF_ERROR(CheckLocal(address, "listen"));
+    if (options.allow_remote || IsProtected(options)) continue;
+    RETURN_IF_ERROR(CheckLocal(
+        address, "listen",
+        "a server without --tokens and TLS, or TLS with --tls-client-ca, lets "
+        "anybody there read and delete every session, or listen to it. Give "
+        "those"));
   }
+  RETURN_IF_ERROR(CheckTls(options.tls));
   if (options.metrics_listen.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(
       const auto metrics,
@@ -62,7 +73,9 @@ absl::Status CheckOptions(const ServerOptions& options) {
                               "host:port");
   }
   if (options.allow_remote) return absl::OkStatus();
-  return CheckLocal(metrics, "metrics_listen");
+  return CheckLocal(metrics, "metrics_listen",
+                    "metrics are shown to whoever asks. Give no address for "
+                    "them");
 }
 
 int ThreadsOf(const ServerOptions& options) {
@@ -76,17 +89,24 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     std::unique_ptr<memory::Store> store, const ServerOptions& options,
     const base::Clock* clock) {
   RETURN_IF_ERROR(CheckOptions(options));
+  std::unique_ptr<Access> access;
+  if (!options.tokens_file.empty()) {
+    ASSIGN_OR_RETURN(access, Access::Open(options.tokens_file, clock));
+  }
   ASSIGN_OR_RETURN(auto memory, memory::Memory::Open(std::move(store), clock));
-  std::unique_ptr<Server> server(new Server(std::move(memory), options, clock));
+  std::unique_ptr<Server> server(
+      new Server(std::move(memory), std::move(access), options, clock));
   RETURN_IF_ERROR(server->ServeMetrics());
   RETURN_IF_ERROR(server->Listen());
   return server;
 }
 
 Server::Server(std::unique_ptr<memory::Memory> memory,
-               const ServerOptions& options, const base::Clock* clock)
+               std::unique_ptr<Access> access, const ServerOptions& options,
+               const base::Clock* clock)
     : options_(options),
       memory_(std::move(memory)),
+      access_(std::move(access)),
       executor_({.threads = ThreadsOf(options),
                  .queue_tasks = static_cast<size_t>(options.queue),
                  .on_thread_start = UseOneLibraryThread}),
@@ -96,7 +116,7 @@ Server::Server(std::unique_ptr<memory::Memory> memory,
                                .sessions = counts.sessions,
                                .open_sessions = counts.open_sessions};
       }),
-      door_(&executor_, &metrics_, clock),
+      door_(&executor_, &metrics_, clock, access_.get()),
       service_(memory_.get(), &door_, &metrics_, clock),
       admin_(memory_.get(), &door_, clock, options.snapshots_dir),
       transfer_service_(memory_.get(), &door_) {}
@@ -137,8 +157,14 @@ absl::Status Server::Listen() {
   // Sized before the builder keeps pointers into it.
   std::vector<int> ports(options_.listen.size(), 0);
   for (size_t i = 0; i < ports.size(); ++i) {
+    ASSIGN_OR_RETURN(const auto address,
+                     ParseListenAddress(options_.listen[i], "listen"));
+    // Who reaches a socket in the file system is the file system's business.
+    const bool plain = options_.tls.none() || address.is_unix();
     builder.AddListeningPort(options_.listen[i],
-                             grpc::InsecureServerCredentials(), &ports[i]);
+                             plain ? grpc::InsecureServerCredentials()
+                                   : TlsCredentials(options_.tls),
+                             &ports[i]);
   }
   builder.RegisterService(&service_);
   builder.RegisterService(&admin_);

@@ -17,11 +17,13 @@
 #include "memory/memory.h"
 #include "memory/store.h"
 #include "service/admin_service.h"
+#include "service/access.h"
 #include "service/door.h"
 #include "service/executor.h"
 #include "service/memory_service.h"
 #include "service/metrics.h"
 #include "service/transfer_service.h"
+#include "service/tls.h"
 
 namespace mneme::service {
 
@@ -30,8 +32,12 @@ struct ServerOptions {
   std::vector<std::string> listen = {};
   // "host:port" of the metrics. Empty: not served.
   std::string metrics_listen = "";
-  // Allows addresses that other machines can reach.
+  // Allows addresses that other machines can reach, however callers are let in.
   bool allow_remote = false;
+  // Who may call, as in access_table.h. Empty: everybody who can connect.
+  std::string tokens_file = {};
+  // TLS on every address but sockets in the file system. Empty: none.
+  TlsFiles tls = {};
   // Threads that work; 0: one for each processor.
   int threads = 0;
   // Requests that may wait for a thread.
@@ -47,7 +53,8 @@ class Server {
  public:
   // Opens the memory in `store`, then listens: who can connect is served, and
   // grpc.health.v1 says SERVING.
-  // Errors:   INVALID_ARGUMENT for options out of range; FAILED_PRECONDITION
+  // Errors:   INVALID_ARGUMENT for options out of range, a file of tokens or of
+  //           TLS that cannot be used; FAILED_PRECONDITION
   //           NOT_LOOPBACK, ADDRESS_IN_USE; those of Memory::Open.
   // Lifetime: `clock` outlives the server.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
@@ -73,13 +80,14 @@ class Server {
   void Drain();
 
  private:
-  Server(std::unique_ptr<memory::Memory> memory, const ServerOptions& options,
-         const base::Clock* clock);
+  Server(std::unique_ptr<memory::Memory> memory, std::unique_ptr<Access> access,
+         const ServerOptions& options, const base::Clock* clock);
   absl::Status Listen();
   absl::Status ServeMetrics();
 
   const ServerOptions options_;
   const std::unique_ptr<memory::Memory> memory_;
+  const std::unique_ptr<Access> access_;  // Null: everybody may everything.
   Executor executor_;
   Metrics metrics_;
   Door door_;

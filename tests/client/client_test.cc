@@ -198,6 +198,32 @@ TEST(Connect, SendsAndTakesMoreThanFourMebibytes) {
   EXPECT_EQ(client.AssembleContext(context)->context().size(), 6 << 20);
 }
 
+TEST(Connect, SendsTheTokenWithEveryCall) {
+  FakeMemory fake;
+  fake.AddSession(kName);
+  const auto channel = Connect(fake.Address(), {.token = "t"});
+  ASSERT_TRUE(channel.ok()) << channel.status();
+  Client client(*channel);
+  for (int call = 0; call < 2; ++call) {
+    EXPECT_TRUE(client.GetSession(kName).ok());
+    EXPECT_EQ(fake.authorization, "Bearer t");
+  }
+  EXPECT_TRUE(Client(Connect(fake.Address())).GetSession(kName).ok());
+  EXPECT_EQ(fake.authorization, "");
+}
+
+TEST(Connect, FilesThatCannotBeUsedAreNamed) {
+  const auto field = [](const Credentials& credentials) {
+    return base::DetailOf(Connect("127.0.0.1:1", credentials).status()).field;
+  };
+  EXPECT_EQ(field({.token_file = "/no/such"}), "token_file");
+  EXPECT_EQ(field({.ca_file = "/no/such"}), "tls_ca");
+  EXPECT_EQ(field({.ca_file = "/dev/null"}), "tls_ca");
+  EXPECT_EQ(field({.cert_file = "/no/such"}), "tls_key");
+  EXPECT_EQ(field({.key_file = "/no/such"}), "tls_cert");
+  EXPECT_EQ(field({.cert_file = "/no/such", .key_file = "/no"}), "tls_cert");
+}
+
 TEST(Connect, ToNobodyIsUnavailable) {
   Client client(Connect("unix:/nonexistent/mneme.sock"));
   EXPECT_TRUE(absl::IsUnavailable(client.GetSession(kName).status()));

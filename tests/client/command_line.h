@@ -41,6 +41,7 @@ inline Ran RunWithHooks(const std::vector<std::string>& arguments,
 inline Ran RunOn(FakeMemory& fake, std::vector<std::string> arguments) {
   const client::ServerHooks hooks = {
       .serve = [](int, const char* const*) { return 99; },
+      .token = [](int, const char* const*) { return 98; },
       .open = [&](const std::string&,
                   bool) -> absl::StatusOr<client::EmbeddedServer> {
         return client::EmbeddedServer{fake.Channel(), nullptr};

@@ -49,6 +49,7 @@ class FakeMemory final : public v1::MemoryService::Service {
   std::deque<absl::Status> failures;
   std::map<std::string, v1::Session> sessions;
   std::vector<std::string> calls;  // Names of methods.
+  std::string authorization;       // What the last GetSession showed.
   std::vector<v1::AppendRequest> appends;
   std::function<void()> on_append;
   v1::RecallRequest recall_request;
@@ -162,9 +163,14 @@ class FakeMemory final : public v1::MemoryService::Service {
       if (tokens) *response = tokens(*request);
     });
   }
-  grpc::Status GetSession(grpc::ServerContext*,
+  grpc::Status GetSession(grpc::ServerContext* context,
                           const v1::GetSessionRequest* request,
                           v1::GetSessionResponse* response) override {
+    const auto& metadata = context->client_metadata();
+    const auto it = metadata.find("authorization");
+    authorization = it == metadata.end()
+                        ? ""
+                        : std::string(it->second.data(), it->second.size());
     return Answer("GetSession", request->session(), [&] {
       *response->mutable_session() = sessions[request->session()];
     });

@@ -32,16 +32,18 @@ TEST(ListenAddress, WhatIsNoAddressIsRefused) {
 TEST(ListenAddress, OnlyLoopbackAndSocketsAreLocal) {
   for (const char* text : {"127.0.0.1:1", "127.9.9.9:1", "localhost:1",
                            "[::1]:1", "unix:relative.sock"}) {
-    EXPECT_TRUE(CheckLocal(*ParseListenAddress(text, "listen"), "listen").ok())
+    EXPECT_TRUE(
+        CheckLocal(*ParseListenAddress(text, "listen"), "listen", "x").ok())
         << text;
   }
   for (const char* text :
        {"0.0.0.0:1", "[::]:1", "192.168.0.1:1", "example.com:1", "128.0.0.1:1",
         "127.0.0.1.example.com:1", "[::ffff:10.0.0.1]:1"}) {
     const absl::Status status =
-        CheckLocal(*ParseListenAddress(text, "listen"), "listen");
+        CheckLocal(*ParseListenAddress(text, "listen"), "listen", "why");
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << text;
     EXPECT_EQ(base::DetailOf(status).reason, "NOT_LOOPBACK") << text;
+    EXPECT_NE(std::string(status.message()).find("why"), std::string::npos);
   }
 }
 
