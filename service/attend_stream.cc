@@ -21,16 +21,20 @@ absl::Status Draining() {
 }
 
 Call CallOf(const v1::AttendStreamRequest& request,
-            const v1::AttendStreamResponse& response) {
+            const v1::AttendStreamResponse& response,
+            std::shared_ptr<void>* held) {
   const bool appends = request.has_append();
-  return {.method = kMethod,
-          .session =
-              appends ? request.append().session() : request.attend().session(),
-          .priority =
-              appends ? Executor::Priority::kWrite : Executor::Priority::kRead,
-          .request = &request,
-          .response = &response,
-          .quiet = true};
+  return {
+      .method = kMethod,
+      .session =
+          appends ? request.append().session() : request.attend().session(),
+      .priority =
+          appends ? Executor::Priority::kWrite : Executor::Priority::kRead,
+      .request = &request,
+      .response = &response,
+      .quiet = true,
+      .charge = appends ? Limits::Charge::kAppend : Limits::Charge::kNothing,
+      .held = held};
 }
 
 }  // namespace
@@ -111,7 +115,7 @@ void AttendStream::OnReadDone(bool ok) {
 
 void AttendStream::Work() {
   door_->Admit(
-      context_, CallOf(request_, response_),
+      context_, CallOf(request_, response_, &held_),
       [this](const memory::Cancelled& cancelled) {
         return step_(request_, &response_, cancelled);
       },
@@ -129,6 +133,7 @@ void AttendStream::OnWriteDone(bool ok) {
     FinishOnce(absl::CancelledError("the caller is gone"));
     return;
   }
+  held_.reset();
   request_.Clear();
   response_.Clear();
   bool draining = false;

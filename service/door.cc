@@ -8,7 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/status_macros.h"
 #include "proto/status.h"
+#include "service/unary_call.h"
 
 namespace mneme::service {
 namespace {
@@ -56,8 +58,10 @@ int64_t BytesOf(const google::protobuf::MessageLite* message) {
 }  // namespace
 
 grpc::ServerUnaryReactor* Door::Serve(grpc::CallbackServerContext* context,
-                                      const Call& call, Work work) {
+                                      const Call& unary, Work work) {
   EchoRequestId(context);
+  Call call = unary;
+  if (CallOwned* const own = CallOwned::Of(*context)) call.held = &own->owned;
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   Admit(context, call, std::move(work), [reactor](const absl::Status& status) {
     reactor->Finish(proto::ToGrpc(status));
@@ -72,14 +76,23 @@ void Door::Admit(grpc::CallbackServerContext* context, const Call& call,
   const std::string session(call.session.substr(0, kLoggedBytes));
   const std::string request_id = RequestIdOf(*context);
   const auto request_bytes = static_cast<size_t>(BytesOf(call.request));
-  const absl::Status admitted =
-      executor_->Submit(call.priority, request_bytes,
-                        [this, context, call, session, request_id, begin,
-                         work = std::move(work), done] {
-                          const absl::Status status = Run(context, work);
-                          Account(call, session, request_id, status, begin);
-                          done(status);
-                        });
+  const auto ticket =
+      limits_->Admit(NamespaceOf(call.session), call.charge, request_bytes);
+  absl::Status admitted = ticket.status();
+  if (ticket.ok()) {
+    if (call.held != nullptr) *call.held = *ticket;
+    admitted = executor_->Submit(
+        call.priority, request_bytes,
+        [this, context, call, session, request_id, begin, ticket = *ticket,
+         work = std::move(work), done] {
+          const absl::Status status = Run(context, call, work);
+          Account(call, session, request_id, status, begin);
+          if (ticket) {
+            ticket->Answered(status.ok() ? BytesOf(call.response) : 0);
+          }
+          done(status);
+        });
+  }
   if (admitted.ok()) return;
   Account(call, session, request_id, admitted, begin);
   done(admitted);
@@ -92,7 +105,7 @@ void Door::EchoRequestId(grpc::CallbackServerContext* context) {
   }
 }
 
-absl::Status Door::Run(grpc::CallbackServerContext* context,
+absl::Status Door::Run(grpc::CallbackServerContext* context, const Call& call,
                        const Work& work) const {
   const auto deadline = context->deadline();
   const auto late = [this, deadline] { return clock_->Now() >= deadline; };
@@ -108,6 +121,10 @@ absl::Status Door::Run(grpc::CallbackServerContext* context,
   };
   try {
     if (cancelled()) return gone();
+    // Held until the work is done.
+    ASSIGN_OR_RETURN(
+        const auto room,
+        limits_->CheckRoom(NamespaceOf(call.session), call.charge));
     absl::Status status = work(cancelled);
     // Work knows only that it was told to stop.
     return absl::IsCancelled(status) ? gone() : status;

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "memory/types.h"
 #include "service/executor.h"
+#include "service/limits.h"
 #include "service/metrics.h"
 
 namespace mneme::service {
@@ -30,6 +31,10 @@ struct Call {
   const google::protobuf::MessageLite* request = nullptr;
   const google::protobuf::MessageLite* response = nullptr;
   bool quiet = false;  // Success is logged at debug level: a step of a stream.
+  Limits::Charge charge = Limits::Charge::kNothing;
+  // Where to put what the answer holds of its namespace's limits; whoever owns
+  // it clears it when the answer has left. Null: given back after `done`.
+  std::shared_ptr<void>* held = nullptr;
 };
 
 // Threads:  any.
@@ -39,9 +44,13 @@ class Door {
   // CANCELLED, when `cancelled` says that nobody waits any more.
   using Work = std::function<absl::Status(const memory::Cancelled& cancelled)>;
 
-  // Lifetime: all three outlive the door.
-  Door(Executor* executor, Metrics* metrics, const base::Clock* clock)
-      : executor_(executor), metrics_(metrics), clock_(clock) {}
+  // Lifetime: all outlive the door.
+  Door(Executor* executor, Metrics* metrics, Limits* limits,
+       const base::Clock* clock)
+      : executor_(executor),
+        metrics_(metrics),
+        limits_(limits),
+        clock_(clock) {}
 
   // Answers a unary method: `work` runs on the executor, its status finishes
   // the context's default reactor.
@@ -51,7 +60,8 @@ class Door {
 
   // Runs `work` on the executor, then `done` with its status; when it is not
   // admitted, `done` runs at once. Exactly one call of `done` in either case.
-  // Errors:   RESOURCE_EXHAUSTED QUEUE_FULL; UNAVAILABLE DRAINING;
+  // Errors:   those of Limits; RESOURCE_EXHAUSTED QUEUE_FULL; UNAVAILABLE
+  //           DRAINING;
   //           DEADLINE_EXCEEDED or CANCELLED when nobody waits any more;
   //           INTERNAL for any exception.
   // Lifetime: the context lives until `done` has been called.
@@ -62,7 +72,7 @@ class Door {
   static void EchoRequestId(grpc::CallbackServerContext* context);
 
  private:
-  absl::Status Run(grpc::CallbackServerContext* context,
+  absl::Status Run(grpc::CallbackServerContext* context, const Call& call,
                    const Work& work) const;
   void Account(const Call& call, const std::string& session,
                const std::string& request_id, const absl::Status& status,
@@ -70,6 +80,7 @@ class Door {
 
   Executor* const executor_;
   Metrics* const metrics_;
+  Limits* const limits_;
   const base::Clock* const clock_;
 };
 

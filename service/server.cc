@@ -16,6 +16,7 @@
 #include "service/convert_tensor.h"
 #include "service/library_threads.h"
 #include "service/listen_address.h"
+#include "service/stored.h"
 
 namespace mneme::service {
 namespace {
@@ -63,7 +64,8 @@ absl::Status CheckOptions(const ServerOptions& options) {
 
 int ThreadsOf(const ServerOptions& options) {
   if (options.threads > 0) return options.threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  // Two at least: a long write keeps one.
+  return std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace
@@ -74,6 +76,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   RETURN_IF_ERROR(CheckOptions(options));
   ASSIGN_OR_RETURN(auto memory, memory::Memory::Open(std::move(store), clock));
   std::unique_ptr<Server> server(new Server(std::move(memory), options, clock));
+  if (!options.limits_file.empty()) {
+    RETURN_IF_ERROR(server->limits_.Follow(options.limits_file));
+  }
   RETURN_IF_ERROR(server->ServeMetrics());
   RETURN_IF_ERROR(server->Listen());
   return server;
@@ -83,17 +88,19 @@ Server::Server(std::unique_ptr<memory::Memory> memory,
                const ServerOptions& options, const base::Clock* clock)
     : options_(options),
       memory_(std::move(memory)),
+      limits_(clock, StoredIn(memory_.get())),
       executor_({.threads = ThreadsOf(options),
                  .queue_tasks = static_cast<size_t>(options.queue),
                  .on_thread_start = UseOneLibraryThread}),
       metrics_([this] {
         const memory::Memory::Counts counts = memory_->Count();
-        return Metrics::Levels{.queue_depth = executor_.queued(),
+        const Executor::Depth queued = executor_.queued();
+        return Metrics::Levels{.queue_depth = queued.reads + queued.writes,
                                .sessions = counts.sessions,
                                .open_sessions = counts.open_sessions};
       }),
-      door_(&executor_, &metrics_, clock),
-      service_(memory_.get(), &door_, &metrics_, clock) {}
+      door_(&executor_, &metrics_, &limits_, clock),
+      service_(memory_.get(), &door_, &metrics_, &limits_, clock) {}
 
 Server::~Server() { Drain(); }
 

@@ -18,6 +18,7 @@
 #include "memory/store.h"
 #include "service/door.h"
 #include "service/executor.h"
+#include "service/limits.h"
 #include "service/memory_service.h"
 #include "service/metrics.h"
 
@@ -30,10 +31,13 @@ struct ServerOptions {
   std::string metrics_listen = "";
   // Allows addresses that other machines can reach.
   bool allow_remote = false;
-  // Threads that work; 0: one for each processor.
+  // Threads that work; 0: one for each processor, at least two.
   int threads = 0;
   // Requests that may wait for a thread.
   int queue = 1024;
+  // Limits of namespaces, see limit_table.h; read again when it changes. Empty:
+  // none.
+  std::string limits_file = "";
   // What Drain gives to requests that are under way.
   std::chrono::milliseconds drain = std::chrono::seconds(8);
 };
@@ -76,6 +80,7 @@ class Server {
 
   const ServerOptions options_;
   const std::unique_ptr<memory::Memory> memory_;
+  Limits limits_;
   Executor executor_;
   Metrics metrics_;
   Door door_;

@@ -79,9 +79,10 @@ class MemoryServiceTest : public ::testing::Test {
         memory::Memory::Open(std::make_unique<testing::MapStore>(), &clock_)
             .value();
     executor_ = std::make_unique<Executor>(Executor::Options{.threads = 1});
-    door_ = std::make_unique<Door>(executor_.get(), &metrics_, &clock_);
+    door_ =
+        std::make_unique<Door>(executor_.get(), &metrics_, &limits_, &clock_);
     service_ = std::make_unique<MemoryService>(memory_.get(), door_.get(),
-                                               &metrics_, &clock_);
+                                               &metrics_, &limits_, &clock_);
     v1::CreateSessionRequest request;
     request.set_session(kText);
     request.set_profile_name("text");
@@ -124,6 +125,7 @@ class MemoryServiceTest : public ::testing::Test {
   Metrics metrics_{[] { return Metrics::Levels(); }};
   std::unique_ptr<memory::Memory> memory_;
   std::vector<std::unique_ptr<grpc::CallbackServerContext>> contexts_;
+  Limits limits_{&clock_, {}};
   std::unique_ptr<MemoryService> service_;
   std::unique_ptr<Door> door_;
   std::unique_ptr<Executor> executor_;  // First to go: it runs the others.

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <fstream>
 #include <functional>
 #include <latch>
 #include <memory>
@@ -397,6 +398,39 @@ TEST_F(ServerTest, DrainCancelsWhatDoesNotFinishInTime) {
   EXPECT_FALSE(running.ok());
   gate->open.count_down();
   drain.join();
+}
+
+TEST_F(ServerTest, LimitsOfAFileHoldAndSayWhatIsUsedUp) {
+  const std::string path =
+      ::testing::TempDir() + "mneme_limits_" + std::to_string(getpid());
+  std::ofstream(path)
+      << R"({"default": {"sessions": 1}, "namespaces": {"n": {"bytes": 1}}})";
+  Start({.listen = {"127.0.0.1:0"}, .limits_file = path});
+  ASSERT_EQ(Create(), absl::OkStatus());
+  v1::CreateSessionRequest second;
+  second.set_session("namespaces/n/sessions/t");
+  second.set_profile_name("text");
+  v1::CreateSessionResponse created;
+  grpc::ClientContext context;
+  const absl::Status sessions =
+      proto::FromGrpc(stub_->CreateSession(&context, second, &created));
+  EXPECT_EQ(base::DetailOf(sessions).reason, "QUOTA_SESSIONS");
+  // The first fits, since nothing is stored yet.
+  ASSERT_EQ(Append("Words."), absl::OkStatus());
+  const absl::Status bytes = Append("More words.");
+  EXPECT_EQ(bytes.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(base::DetailOf(bytes).reason, "QUOTA_BYTES");
+  EXPECT_EQ(base::DetailOf(bytes).quota, "namespaces/n");
+  std::remove(path.c_str());
+}
+
+TEST_F(ServerTest, LimitsThatCannotBeReadKeepItFromStarting) {
+  const auto missing = Server::Start(
+      std::make_unique<testing::MapStore>(),
+      {.listen = {}, .limits_file = "/nonexistent/limits.json"}, &clock_);
+  EXPECT_EQ(missing.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(missing.status().message()),
+              HasSubstr("/nonexistent/limits.json"));
 }
 
 TEST_F(ServerTest, MetricsAreServedOnTheirOwnAddress) {
