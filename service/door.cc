@@ -2,10 +2,13 @@
 
 #include <chrono>
 #include <exception>
+#include <iterator>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -16,9 +19,13 @@ namespace mneme::service {
 namespace {
 
 constexpr char kRequestIdKey[] = "x-request-id";
+constexpr char kTraceParentKey[] = "traceparent";
+constexpr char kTraceStateKey[] = "tracestate";
 
 // Longer names are not valid, and a log line is not a place for a megabyte.
 constexpr size_t kLoggedBytes = 160;
+
+std::string TextOf(grpc::string_ref text) { return {text.data(), text.size()}; }
 
 std::string RequestIdOf(const grpc::CallbackServerContext& context) {
   const auto& metadata = context.client_metadata();
@@ -61,6 +68,7 @@ grpc::ServerUnaryReactor* Door::Serve(grpc::CallbackServerContext* context,
                                       const Call& unary, Work work) {
   EchoRequestId(context);
   Call call = unary;
+  call.trace = EchoTrace(context);
   if (CallOwned* const own = CallOwned::Of(*context)) call.held = &own->owned;
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   Admit(context, call, std::move(work), [reactor](const absl::Status& status) {
@@ -105,6 +113,33 @@ void Door::EchoRequestId(grpc::CallbackServerContext* context) {
   }
 }
 
+TraceSpan Door::EchoTrace(grpc::CallbackServerContext* context) {
+  const auto& metadata = context->client_metadata();
+  const auto parents = metadata.equal_range(kTraceParentKey);
+  if (parents.first == parents.second) return {};
+  const auto parent = std::next(parents.first) == parents.second
+                          ? ParseTraceParent(TextOf(parents.first->second))
+                          : std::nullopt;  // Two of them are as good as none.
+  if (!parent) {
+    metrics_->MalformedTrace();
+    return {};
+  }
+  const TraceSpan span = ChildOf(*parent);
+  context->AddInitialMetadata(kTraceParentKey, FormatTraceParent(span));
+  const auto states = metadata.equal_range(kTraceStateKey);
+  std::vector<std::string> parts;
+  for (auto it = states.first; it != states.second; ++it) {
+    parts.push_back(TextOf(it->second));
+  }
+  const std::string state = absl::StrJoin(parts, ",");
+  if (IsTraceState(state)) {
+    context->AddInitialMetadata(kTraceStateKey, state);
+  } else if (!parts.empty()) {
+    metrics_->MalformedTrace();
+  }
+  return span;
+}
+
 absl::Status Door::Run(grpc::CallbackServerContext* context, const Call& call,
                        const Work& work) const {
   const auto deadline = context->deadline();
@@ -146,11 +181,13 @@ void Door::Account(const Call& call, const std::string& session,
                    std::chrono::steady_clock::time_point begin) const {
   const double seconds =
       std::chrono::duration<double>(clock_->Ticks() - begin).count();
-  metrics_->Ended(call.method, status.code(), seconds);
+  metrics_->Ended(call.method, status, seconds);
   base::Log(LevelOf(status.code(), call.quiet), "request",
             {{"method", std::string(call.method)},
              {"session", session},
              {"request_id", request_id},
+             {"trace", call.trace.trace_id},
+             {"span", call.trace.span_id},
              {"code", absl::StatusCodeToString(status.code())},
              {"reason", base::DetailOf(status).reason},
              {"ms", seconds * 1000},

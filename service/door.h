@@ -19,6 +19,7 @@
 #include "service/executor.h"
 #include "service/limits.h"
 #include "service/metrics.h"
+#include "service/trace_context.h"
 
 namespace mneme::service {
 
@@ -31,6 +32,7 @@ struct Call {
   const google::protobuf::MessageLite* request = nullptr;
   const google::protobuf::MessageLite* response = nullptr;
   bool quiet = false;  // Success is logged at debug level: a step of a stream.
+  TraceSpan trace = {};  // From EchoTrace; Serve sets it.
   Limits::Charge charge = Limits::Charge::kNothing;
   // Where to put what the answer holds of its namespace's limits; whoever owns
   // it clears it when the answer has left. Null: given back after `done`.
@@ -70,6 +72,10 @@ class Door {
 
   // Echoes the caller's x-request-id, so that both logs can be joined.
   static void EchoRequestId(grpc::CallbackServerContext* context);
+
+  // Answers the caller's trace context with a span of ours in its trace, which
+  // is returned for the log; empty when there is none, or a malformed one.
+  TraceSpan EchoTrace(grpc::CallbackServerContext* context);
 
  private:
   absl::Status Run(grpc::CallbackServerContext* context, const Call& call,

@@ -128,6 +128,7 @@ ServerUnaryReactor* MemoryService::Recall(CallbackServerContext* context,
         ASSIGN_OR_RETURN(const auto query, RecallQueryFromProto(*request));
         ASSIGN_OR_RETURN(const auto session, Find(request->session()));
         ASSIGN_OR_RETURN(const auto result, session->Recall(query, cancelled));
+        metrics_->Attended(result.shares);
         SetRecallResult(result, response);
         return absl::OkStatus();
       });
@@ -398,9 +399,10 @@ absl::Status MemoryService::AppendTo(const v1::AppendRequest& request,
   }
   if (!result.replayed) {
     const uint64_t tokens = result.seq_next - result.seq_first;
-    metrics_->Appended(tokens);
     const memory::Session::Header& header = session->header();
-    limits_->Appended(header.name.space, tokens * header.profile.token_bytes());
+    const uint64_t bytes = tokens * header.profile.token_bytes();
+    metrics_->Appended(tokens, bytes);
+    limits_->Appended(header.name.space, bytes);
     memory_->Changed(session);
   }
   SetAppendResult(result, response);
@@ -433,6 +435,9 @@ absl::Status MemoryService::AttendOver(const v1::AttendRequest& request,
   const memory::Profile& profile = session->header().profile;
   ASSIGN_OR_RETURN(const auto query, AttendQueryFromProto(request, profile));
   ASSIGN_OR_RETURN(const auto result, session->Attend(query, cancelled));
+  for (const memory::LayerOutput& output : result.outputs) {
+    metrics_->Attended(output.shares);
+  }
   SetAttendResult(result, profile, response);
   return absl::OkStatus();
 }

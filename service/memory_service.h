@@ -36,6 +36,8 @@ class MemoryService final : public v1::MemoryService::CallbackService {
   // Ends the streams: see AttendStreams::Drain.
   void Drain() { streams_.Drain(); }
 
+  size_t open_streams() const { return streams_.size(); }
+
   grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext* context,
                                    const v1::AppendRequest* request,
                                    v1::AppendResponse* response) override;

@@ -196,6 +196,7 @@ int Serve(int argc, const char* const* argv) {
     app.exit(error);
     return asked_for_help ? kExitOk : kExitUsage;
   }
+  flags.server.data_dir = flags.data;
   flags.server.drain = std::chrono::milliseconds(
       static_cast<int64_t>(flags.drain_seconds * 1000));
   base::SetLogLevel(flags.log_level);

@@ -21,6 +21,7 @@
 #include "service/limits.h"
 #include "service/memory_service.h"
 #include "service/metrics.h"
+#include "service/metrics_server.h"
 
 namespace mneme::service {
 
@@ -35,6 +36,8 @@ struct ServerOptions {
   int threads = 0;
   // Requests that may wait for a thread.
   int queue = 1024;
+  // Whose file system's free space is told to the metrics; empty: none's.
+  std::string data_dir = "";
   // Limits of namespaces, see limit_table.h; read again when it changes. Empty:
   // none.
   std::string limits_file = "";
@@ -73,16 +76,18 @@ class Server {
   void Drain();
 
  private:
-  Server(std::unique_ptr<memory::Memory> memory, const ServerOptions& options,
+  Server(std::unique_ptr<Metrics> metrics,
+         std::unique_ptr<memory::Memory> memory, const ServerOptions& options,
          const base::Clock* clock);
   absl::Status Listen();
   absl::Status ServeMetrics();
+  Metrics::Levels LevelsNow() const;
 
   const ServerOptions options_;
+  const std::unique_ptr<Metrics> metrics_;  // The store counts to the last.
   const std::unique_ptr<memory::Memory> memory_;
   Limits limits_;
   Executor executor_;
-  Metrics metrics_;
   Door door_;
   MemoryService service_;
   std::vector<std::string> addresses_;
@@ -90,6 +95,8 @@ class Server {
   std::unique_ptr<grpc::Server> server_;
   base::Mutex drain_mutex_;
   bool drained_ ABSL_GUARDED_BY(drain_mutex_) = false;
+  // Last, so that nobody scrapes what is being destroyed.
+  std::unique_ptr<MetricsServer> metrics_server_;
 };
 
 }  // namespace mneme::service

@@ -62,7 +62,7 @@ class StreamTest : public ::testing::Test {
   }
 
   base::RealClock clock_;
-  Metrics metrics_{[] { return Metrics::Levels(); }};
+  Metrics metrics_{"test", "test"};
   Executor executor_{{.threads = 2}};
   Limits limits_{&clock_, {}};
   Door door_{&executor_, &metrics_, &limits_, &clock_};

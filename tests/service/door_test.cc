@@ -58,7 +58,7 @@ class DoorTest : public ::testing::Test {
   v1::StatsResponse response_;
   std::vector<std::unique_ptr<grpc::CallbackServerContext>> contexts_;
   base::RealClock clock_;
-  Metrics metrics_{[] { return Metrics::Levels(); }};
+  Metrics metrics_{"test", "test"};
   Executor executor_{{.threads = 1, .queue_tasks = 1}};
   // Asked for sessions, as if one were stored.
   Limits limits_{&clock_,
@@ -180,7 +180,7 @@ TEST_F(DoorTest, EveryRequestIsCounted) {
   EXPECT_FALSE(Serve([](const memory::Cancelled&) {
                  return absl::DataLossError("x");
                }).ok());
-  const std::string text = metrics_.Text();
+  const std::string text = metrics_.Text({});
   EXPECT_THAT(text, HasSubstr("{code=\"OK\",method=\"Stats\"} 1"));
   EXPECT_THAT(text, HasSubstr("{code=\"DATA_LOSS\",method=\"Stats\"} 1"));
   EXPECT_THAT(text, HasSubstr("mneme_in_flight 0\n"));

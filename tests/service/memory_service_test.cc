@@ -122,7 +122,7 @@ class MemoryServiceTest : public ::testing::Test {
   }
 
   base::RealClock clock_;
-  Metrics metrics_{[] { return Metrics::Levels(); }};
+  Metrics metrics_{"test", "test"};
   std::unique_ptr<memory::Memory> memory_;
   std::vector<std::unique_ptr<grpc::CallbackServerContext>> contexts_;
   Limits limits_{&clock_, {}};
@@ -157,7 +157,7 @@ TEST_F(MemoryServiceTest, WhatWasAppendedIsRecalled) {
   ASSERT_EQ(Ask(&MemoryService::Recall, query, &recalled), absl::OkStatus());
   ASSERT_GT(recalled.passages_size(), 0);
   EXPECT_EQ(recalled.passages(0).text(), "Caroline adopted a grey cat.");
-  EXPECT_THAT(metrics_.Text(), HasSubstr("mneme_tokens_appended_total 1\n"));
+  EXPECT_THAT(metrics_.Text({}), HasSubstr("mneme_tokens_appended_total 1\n"));
 }
 
 TEST_F(MemoryServiceTest, AttentionHasTheShapeOfTheProfile) {

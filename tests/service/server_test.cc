@@ -14,6 +14,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "gmock/gmock.h"
@@ -23,6 +24,7 @@
 #include "mneme/v1/memory_service.grpc.pb.h"
 #include "proto/status.h"
 #include "service/convert_tensor.h"
+#include "service/trace_context.h"
 #include "tests/testing/map_store.h"
 
 namespace mneme::service {
@@ -276,6 +278,38 @@ TEST_F(ServerTest, TheCallersRequestIdComesBack) {
   const auto it = metadata.find("x-request-id");
   ASSERT_NE(it, metadata.end());
   EXPECT_EQ(std::string(it->second.data(), it->second.size()), "abc-1");
+}
+
+TEST_F(ServerTest, TheCallersTraceGoesOnWithASpanOfOurs) {
+  StartOnLoopback();
+  const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const std::string parent = "00f067aa0ba902b7";
+  const auto echoed = [&](const std::vector<std::string>& traceparents,
+                          const std::string& key) {
+    v1::StatsRequest request;
+    v1::StatsResponse response;
+    grpc::ClientContext context;
+    for (const std::string& header : traceparents) {
+      context.AddMetadata("traceparent", header);
+    }
+    context.AddMetadata("tracestate", "rojo=1,congo=t61");
+    EXPECT_TRUE(stub_->Stats(&context, request, &response).ok());
+    const auto& metadata = context.GetServerInitialMetadata();
+    const auto it = metadata.find(key);
+    return it == metadata.end()
+               ? std::string()
+               : std::string(it->second.data(), it->second.size());
+  };
+  const std::string good = "00-" + trace + "-" + parent + "-01";
+  const auto ours = ParseTraceParent(echoed({good}, "traceparent"));
+  ASSERT_TRUE(ours);
+  EXPECT_EQ(ours->trace_id, trace);
+  EXPECT_NE(ours->span_id, parent);
+  EXPECT_TRUE(ours->sampled);
+  EXPECT_EQ(echoed({good}, "tracestate"), "rojo=1,congo=t61");
+  EXPECT_EQ(echoed({"00-nonsense"}, "traceparent"), "");
+  EXPECT_EQ(echoed({good, good}, "traceparent"), "");
+  EXPECT_EQ(echoed({}, "tracestate"), "");
 }
 
 TEST_F(ServerTest, AnEmptyStepOfAStreamIsRefused) {
