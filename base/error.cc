@@ -19,6 +19,7 @@ std::string Encode(const ErrorDetail& detail) {
   ByteWriter out;
   out.Text(detail.reason);
   out.Text(detail.field);
+  out.Text(detail.quota);
   out.Number(
       static_cast<int64_t>(detail.retry_after.value_or(kNoRetry).count()));
   for (const auto& [key, value] : detail.metadata) {
@@ -33,6 +34,7 @@ ErrorDetail Decode(const std::string& bytes) {
   ErrorDetail detail;
   detail.reason = in.Text();
   detail.field = in.Text();
+  detail.quota = in.Text();
   const std::chrono::milliseconds retry(in.Number<int64_t>());
   if (retry != kNoRetry) detail.retry_after = retry;
   while (in.ok() && in.left() > 0) {

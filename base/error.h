@@ -23,6 +23,7 @@ struct ErrorDetail {
   std::map<std::string, std::string> metadata =
       {};  // Facts, e.g. {"expected","7"}.
   std::optional<std::chrono::milliseconds> retry_after = std::nullopt;
+  std::string quota = {};  // Whose quota is used up, "namespaces/a", or empty.
 };
 
 // A status with `detail` attached.

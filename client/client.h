@@ -16,8 +16,8 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "mneme/v1/admin_service.grpc.pb.h"
 #include "client/credentials.h"
+#include "mneme/v1/admin_service.grpc.pb.h"
 #include "mneme/v1/memory_service.grpc.pb.h"
 #include "mneme/v1/transfer_service.grpc.pb.h"
 

@@ -41,6 +41,13 @@ uint64_t Branch::UidOfEntry(uint64_t entry) const {
   return trunk == trunks.end() ? uid : trunk->uid;
 }
 
+uint64_t Branch::UidOfDerived(uint64_t seq_end) const {
+  const auto trunk =
+      std::find_if(trunks.begin(), trunks.end(),
+                   [&](const Trunk& t) { return seq_end <= t.seq_end; });
+  return trunk == trunks.end() ? uid : trunk->uid;
+}
+
 std::vector<Trunk> Branch::TrunksBelow(uint64_t seq_end,
                                        uint64_t entry_end) const {
   std::vector<Trunk> below;

@@ -45,6 +45,9 @@ struct Branch {
   // Its own uid, then those of the trunks, newest first.
   std::vector<uint64_t> Uids() const;
   uint64_t UidOfEntry(uint64_t entry) const;
+  // Where what is made of all tokens below `seq_end` lies: in the oldest trunk
+  // that has them, so that every reader finds it, or under its own uid.
+  uint64_t UidOfDerived(uint64_t seq_end) const;
   // The trunks of a fork of this log below `seq_end`, entries below
   // `entry_end`. REQUIRES: seq_end is at most seq_begin().
   std::vector<Trunk> TrunksBelow(uint64_t seq_end, uint64_t entry_end) const;

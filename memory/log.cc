@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "memory/keys.h"
 #include "memory/log_loader.h"
 #include "memory/row_records.h"
 
@@ -23,7 +24,7 @@ void CopyTo(std::byte* to, std::string_view from) {
 
 }  // namespace
 
-Log::Log(const Profile* profile, SharedRows* shared)
+Log::Log(const Profile* profile, Shared<RowBlock>* shared)
     : profile_(profile),
       shared_(shared),
       rows_(std::make_shared<RowBlocks>()) {}

@@ -16,7 +16,7 @@
 #include "memory/profile.h"
 #include "memory/rows.h"
 #include "memory/seq_set.h"
-#include "memory/shared_rows.h"
+#include "memory/shared_parts.h"
 #include "memory/store.h"
 
 namespace mneme::memory {
@@ -33,7 +33,7 @@ struct StagedRows {
 class Log {
  public:
   // Lifetime: `profile` and `shared` outlive the log.
-  Log(const Profile* profile, SharedRows* shared);
+  Log(const Profile* profile, Shared<RowBlock>* shared);
 
   // Reads the rows below `seq_next`. Errors: DATA_LOSS that names the range.
   absl::Status Load(const Store& store, const Branch& branch, uint64_t seq_next,
@@ -69,7 +69,7 @@ class Log {
   bool NeedsErasing(uint64_t number, const SeqSet& forgotten) const;
 
   const Profile* const profile_;
-  SharedRows* const shared_;
+  Shared<RowBlock>* const shared_;
   uint64_t uid_ = 0;
   uint64_t seq_begin_ = 0;  // Tokens below it lie under other uids.
   std::shared_ptr<RowBlocks> rows_;

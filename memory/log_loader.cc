@@ -55,7 +55,7 @@ class PartLoader {
   }
 
   // Takes what other sessions have in memory; false when a block is not there.
-  bool Borrow(const SharedRows& shared) {
+  bool Borrow(const Shared<RowBlock>& shared) {
     for (uint64_t number = first_; number < end_; ++number) {
       blocks_.push_back(shared.Find(part_.uid, number));
       if (!blocks_.back()) {
@@ -69,7 +69,7 @@ class PartLoader {
     return true;
   }
 
-  void Lend(SharedRows& shared) const {
+  void Lend(Shared<RowBlock>& shared) const {
     for (uint64_t number = first_; number < end_; ++number) {
       shared.Lend(part_.uid, number, rows_[number]);
     }
@@ -227,7 +227,7 @@ class PartLoader {
 absl::StatusOr<LoadedRows> LoadRows(const Store& store, const Profile& profile,
                                     const Branch& branch, uint64_t seq_next,
                                     const SeqSet& forgotten,
-                                    SharedRows& shared) {
+                                    Shared<RowBlock>& shared) {
   LoadedRows loaded{.rows = std::make_shared<RowBlocks>(), .tails = {}};
   if (seq_next < branch.seq_begin()) {
     return Missing({seq_next, branch.seq_begin()},

@@ -12,7 +12,7 @@
 #include "memory/profile.h"
 #include "memory/rows.h"
 #include "memory/seq_set.h"
-#include "memory/shared_rows.h"
+#include "memory/shared_parts.h"
 #include "memory/store.h"
 
 namespace mneme::memory {
@@ -30,7 +30,7 @@ struct LoadedRows {
 absl::StatusOr<LoadedRows> LoadRows(const Store& store, const Profile& profile,
                                     const Branch& branch, uint64_t seq_next,
                                     const SeqSet& forgotten,
-                                    SharedRows& shared);
+                                    Shared<RowBlock>& shared);
 
 }  // namespace mneme::memory
 

@@ -368,8 +368,8 @@ absl::StatusOr<std::shared_ptr<Session>> Memory::OpenIn(Slot& slot) {
   if (expired) return NotFound(slot.name);
   slot.last_use = clock_->Ticks();
   if (!slot.session) {
-    ASSIGN_OR_RETURN(slot.session, Session::Open(store_.get(), clock_,
-                                                 &shared_rows_, slot.record));
+    ASSIGN_OR_RETURN(slot.session, Session::Open(store_.get(), clock_, &shared_,
+                                                 slot.record));
     ++open_count_;
     Changed(slot.session);  // It may have runs that were never sealed.
   }
@@ -625,6 +625,7 @@ absl::Status Memory::CleanSession(const Operation& operation,
 
 absl::Status Memory::EraseFrom(uint64_t uid) {
   SeqSet remembered;
+  uint64_t seq_end = 0;
   std::optional<Profile> profile;
   for (const auto& slot : Slots()) {
     base::MutexLock lock(&slot->opening);
@@ -633,6 +634,7 @@ absl::Status Memory::EraseFrom(uint64_t uid) {
     for (const Trunk& trunk : branch.trunks) {
       if (trunk.uid != uid) continue;
       profile = slot->record.header.profile;
+      seq_end = std::max(seq_end, trunk.seq_end);
       SeqSet forgotten;
       RETURN_IF_ERROR(LoadForgotten(*store_, branch.uid, forgotten));
       forgotten.ForEachGap({0, trunk.seq_end},
@@ -642,7 +644,7 @@ absl::Status Memory::EraseFrom(uint64_t uid) {
   // What its readers remember only grows less: nobody misses what goes.
   if (profile) {
     RETURN_IF_ERROR(SweepTrunk(
-        uid, *profile, remembered, [this] { return stopping_.load(); },
+        uid, *profile, remembered, seq_end, [this] { return stopping_.load(); },
         *store_));
   }
   if (stopping_) return absl::CancelledError("cleaning was stopped");

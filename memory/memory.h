@@ -26,7 +26,7 @@
 #include "memory/manifest.h"
 #include "memory/operations.h"
 #include "memory/session.h"
-#include "memory/shared_rows.h"
+#include "memory/shared_parts.h"
 #include "memory/store.h"
 
 namespace mneme::memory {
@@ -189,7 +189,7 @@ class Memory {
   const std::unique_ptr<Store> store_;
   const base::Clock* const clock_;
   const MemoryOptions options_;
-  SharedRows shared_rows_;
+  SharedParts shared_;
   Operations operations_;
 
   // Held over every write that changes which sessions there are.

@@ -84,7 +84,7 @@ absl::StatusOr<T> OfSession(const SessionName& name, absl::StatusOr<T> result) {
 
 class Session::Impl {
  public:
-  Impl(Store* store, const base::Clock* clock, SharedRows* shared,
+  Impl(Store* store, const base::Clock* clock, SharedParts* shared,
        SessionRecord record, attention::PositionEncoder positions)
       : store_(store),
         clock_(clock),
@@ -92,7 +92,8 @@ class Session::Impl {
         positions_(std::move(positions)),
         branch_(std::make_shared<const Branch>(std::move(record.branch))),
         requests_(store, *branch_),
-        log_(&header_.profile, shared) {}
+        log_(&header_.profile, &shared->blocks),
+        shared_(shared) {}
 
   absl::Status Load() {
     base::MutexLock lock(&writer_);
@@ -109,7 +110,7 @@ class Session::Impl {
     view->seq_next = head_.seq_next;
     view->position_next = head_.position_next;
     view->committed_seq = head_.committed_seq;
-    view->segments = std::make_shared<SegmentList>(LoadSegments(
+    view->segments = BorrowSegments(LoadSegments(
         *store_, *branch_, header_.profile, head_.seq_next, *forgotten));
     view->forgotten = std::move(forgotten);
     if (header_.profile.compressive) ReplayFold(*view);
@@ -313,6 +314,7 @@ class Session::Impl {
     RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
     if (own->uid == branch_->uid) return absl::OkStatus();
     broken_ = true;
+    LendParts(*view);
     branch_ = std::move(own);
     requests_ = Requests(store_, *branch_);
     log_.BranchOff(own_uid);
@@ -428,18 +430,26 @@ class Session::Impl {
     const std::shared_ptr<const LogView> view = View();
     const std::optional<SeqRange> run = NextRun(*view);
     if (!run) return false;
-    ASSIGN_OR_RETURN(const std::shared_ptr<const Segment> segment,
-                     BuildSegment(*view, positions_, *run, cancelled));
+    std::shared_ptr<const Segment> segment = Borrowed(*view, *run);
+    const bool borrowed = segment != nullptr;
+    if (!borrowed) {
+      ASSIGN_OR_RETURN(segment,
+                       BuildSegment(*view, positions_, *run, cancelled));
+    }
     base::MutexLock lock(&writer_);
     const std::shared_ptr<const LogView> now = View();
     // Something was forgotten meanwhile: its centres may remember it.
     if (now->forgotten != view->forgotten) return true;
     if (closed_ || NextRun(*now) != run) return false;
     WriteBatch batch;
-    PutSegment(branch_->uid, *segment, batch);
+    const uint64_t uid = UidOf(*segment);
+    if (!borrowed) PutSegment(uid, *segment, batch);
     const std::shared_ptr<const SegmentList> kept = DropEvicted(*now, batch);
     // Derived: what is lost is built again.
     RETURN_IF_ERROR(store_->Write(batch, /*sync=*/false));
+    if (segment->forgotten_tokens == 0) {
+      shared_->segments.Lend(uid, run->begin, segment);
+    }
     auto sealed = std::make_shared<LogView>(*now);
     sealed->segments = WithSegment(*kept, segment);
     Publish(std::move(sealed));
@@ -641,6 +651,19 @@ class Session::Impl {
     return features_;
   }
 
+  // What was made of a log that becomes a trunk.
+  void LendParts(const LogView& view) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    for (const auto& segment : *view.segments) {
+      if (segment->forgotten_tokens > 0) continue;
+      shared_->segments.Lend(UidOf(*segment), segment->range.begin, segment);
+    }
+    if (view.fold && view.fold->forgotten_tokens == 0) {
+      const uint64_t end = view.fold->absorbed_seq;
+      shared_->folds.Lend(branch_->UidOfDerived(end), end, view.fold);
+    }
+  }
+
   // The head of a fork of the log below `at`, which must not cut an entry.
   absl::StatusOr<Head> HeadOfFork(const LogView& view, uint64_t at) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
@@ -686,6 +709,38 @@ class Session::Impl {
     });
   }
 
+  // What is made of a trunk's tokens alone is the trunk's, unless this session
+  // has forgotten some of them.
+  uint64_t UidOf(const Segment& segment) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    return segment.forgotten_tokens == 0
+               ? branch_->UidOfDerived(segment.range.end)
+               : branch_->uid;
+  }
+
+  // The segment of a run that another session has; null if none does.
+  std::shared_ptr<const Segment> Borrowed(const LogView& view,
+                                          SeqRange run) const {
+    if (view.forgotten->CountIn(run) > 0) return nullptr;
+    return shared_->segments.Find(view.branch->UidOfDerived(run.end),
+                                  run.begin);
+  }
+
+  std::shared_ptr<const SegmentList> BorrowSegments(SegmentList list) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    for (auto& segment : list) {
+      if (segment->forgotten_tokens > 0) continue;
+      const uint64_t uid = UidOf(*segment);
+      auto borrowed = shared_->segments.Find(uid, segment->range.begin);
+      if (borrowed) {
+        segment = std::move(borrowed);
+      } else {
+        shared_->segments.Lend(uid, segment->range.begin, segment);
+      }
+    }
+    return std::make_shared<const SegmentList>(std::move(list));
+  }
+
   // Without the segments of which a quota has evicted every token.
   std::shared_ptr<const SegmentList> DropEvicted(const LogView& view,
                                                  WriteBatch& batch) const
@@ -722,11 +777,19 @@ class Session::Impl {
   // The checkpoint, and the log from there.
   void ReplayFold(LogView& view) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     const uint64_t end = AbsorbedEnd(header_.profile, view.ranges());
+    const bool is_whole = view.forgotten->CountIn({0, end}) == 0;
+    const uint64_t uid = branch_->UidOfDerived(end);
+    if (is_whole) view.fold = shared_->folds.Find(uid, end);
+    if (view.fold) {
+      view.checkpoint_seq = end;
+      return;
+    }
     auto fold = std::make_shared<Fold>(LoadCheckpoint(
         *store_, *branch_, header_.profile, end, *view.forgotten));
     view.checkpoint_seq = fold->absorbed_seq;
     fold->AbsorbUpTo(header_.profile, *log_.rows(), *view.forgotten, end);
     view.fold = std::move(fold);
+    if (is_whole) shared_->folds.Lend(uid, end, view.fold);
   }
 
   // Housekeeping: a store that refuses writes must not keep a session shut.
@@ -756,6 +819,7 @@ class Session::Impl {
   std::shared_ptr<const Branch> branch_ ABSL_GUARDED_BY(writer_);
   Requests requests_ ABSL_GUARDED_BY(writer_);
   Log log_ ABSL_GUARDED_BY(writer_);
+  SharedParts* const shared_;
   TextIndex text_ ABSL_GUARDED_BY(writer_);
   Head head_ ABSL_GUARDED_BY(writer_);
   bool closed_ ABSL_GUARDED_BY(writer_) = false;
@@ -774,7 +838,7 @@ Session::~Session() = default;
 
 absl::StatusOr<std::shared_ptr<Session>> Session::Open(Store* store,
                                                        const base::Clock* clock,
-                                                       SharedRows* shared,
+                                                       SharedParts* shared,
                                                        SessionRecord record) {
   const std::string name = record.header.name.ToString();
   const Profile& profile = record.header.profile;

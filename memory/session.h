@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "memory/head.h"
 #include "memory/header.h"
-#include "memory/shared_rows.h"
+#include "memory/shared_parts.h"
 #include "memory/store.h"
 #include "memory/types.h"
 
@@ -32,7 +32,7 @@ class Session {
   // Lifetime: `store`, `clock` and `shared` outlive the session.
   static absl::StatusOr<std::shared_ptr<Session>> Open(Store* store,
                                                        const base::Clock* clock,
-                                                       SharedRows* shared,
+                                                       SharedParts* shared,
                                                        SessionRecord record);
   // What Info says, without opening the session. Errors: DATA_LOSS; the
   // store's.

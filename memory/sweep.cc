@@ -25,10 +25,11 @@ constexpr size_t kPieceBytes = 16 << 20;
 class Sweep {
  public:
   Sweep(uint64_t uid, const Profile& profile, const SeqSet& remembered,
-        const Cancelled& cancelled, Store& store)
+        uint64_t seq_end, const Cancelled& cancelled, Store& store)
       : uid_(uid),
         profile_(profile),
         remembered_(remembered),
+        seq_end_(seq_end),
         cancelled_(cancelled),
         store_(store) {}
 
@@ -95,7 +96,7 @@ class Sweep {
         return SweepBlock(key, payload, batch);
       case RecordKind::kPositions:
         // Sessions look for the positions of blocks that they forgot.
-        if (NumberIn(key) * kBlockTokens >= End()) {
+        if (NumberIn(key) * kBlockTokens >= seq_end_) {
           batch.Delete(std::string(key));
         }
         return;
@@ -116,14 +117,6 @@ class Sweep {
       default:
         return;
     }
-  }
-
-  // One past the last token that anybody remembers.
-  uint64_t End() const {
-    uint64_t end = 0;
-    remembered_.ForEachRun({0, std::numeric_limits<uint64_t>::max()},
-                           [&](SeqRange run) { end = run.end; });
-    return end;
   }
 
   void SweepBlock(std::string_view key, std::string_view payload,
@@ -152,7 +145,7 @@ class Sweep {
     base::ByteReader in(payload);
     const auto count = in.Number<uint32_t>();
     const SeqRange covered{first, first + count};
-    if (remembered_.CountIn(covered) == 0 && first >= End()) {
+    if (first >= seq_end_) {
       batch.Delete(std::string(key));
       return;
     }
@@ -200,6 +193,7 @@ class Sweep {
   const uint64_t uid_;
   const Profile& profile_;
   const SeqSet& remembered_;
+  const uint64_t seq_end_;
   const Cancelled& cancelled_;
   Store& store_;
 };
@@ -207,9 +201,9 @@ class Sweep {
 }  // namespace
 
 absl::Status SweepTrunk(uint64_t uid, const Profile& profile,
-                        const SeqSet& remembered, const Cancelled& cancelled,
-                        Store& store) {
-  return Sweep(uid, profile, remembered, cancelled, store).Run();
+                        const SeqSet& remembered, uint64_t seq_end,
+                        const Cancelled& cancelled, Store& store) {
+  return Sweep(uid, profile, remembered, seq_end, cancelled, store).Run();
 }
 
 }  // namespace mneme::memory

@@ -15,11 +15,11 @@ namespace mneme::memory {
 
 // Overwrites the rows, and deletes the entries, requests, checkpoint and
 // segments, of tokens that are not in `remembered`: the union over all sessions
-// that read the trunk. Again: nothing.
+// that read the trunk, below `seq_end`. Again: nothing.
 // Errors: CANCELLED, and then some of it is done; the store's.
 absl::Status SweepTrunk(uint64_t uid, const Profile& profile,
-                        const SeqSet& remembered, const Cancelled& cancelled,
-                        Store& store);
+                        const SeqSet& remembered, uint64_t seq_end,
+                        const Cancelled& cancelled, Store& store);
 
 }  // namespace mneme::memory
 

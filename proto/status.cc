@@ -42,6 +42,13 @@ grpc::Status ToGrpc(const absl::Status& status) {
     violation->set_description(std::string(status.message()));
     Pack(bad_request, rich);
   }
+  if (!detail.quota.empty()) {
+    google::rpc::QuotaFailure quota;
+    auto* violation = quota.add_violations();
+    violation->set_subject(detail.quota);
+    violation->set_description(std::string(status.message()));
+    Pack(quota, rich);
+  }
   if (detail.retry_after) {
     google::rpc::RetryInfo retry;
     const int64_t millis = detail.retry_after->count();
@@ -63,6 +70,7 @@ absl::Status FromGrpc(const grpc::Status& status) {
     for (const auto& any : rich.details()) {
       google::rpc::ErrorInfo info;
       google::rpc::BadRequest bad_request;
+      google::rpc::QuotaFailure quota;
       google::rpc::RetryInfo retry;
       if (any.UnpackTo(&info)) {
         detail.reason = info.reason();
@@ -70,6 +78,10 @@ absl::Status FromGrpc(const grpc::Status& status) {
       } else if (any.UnpackTo(&bad_request)) {
         if (bad_request.field_violations_size() > 0) {
           detail.field = bad_request.field_violations(0).field();
+        }
+      } else if (any.UnpackTo(&quota)) {
+        if (quota.violations_size() > 0) {
+          detail.quota = quota.violations(0).subject();
         }
       } else if (any.UnpackTo(&retry)) {
         detail.retry_after =

@@ -1,5 +1,5 @@
 // proto/status.h: the one place where absl::Status and grpc::Status meet.
-// Codes map one to one; reason, field, facts and retry delay travel as
+// Codes map one to one; reason, field, facts, quota and retry delay travel as
 // google.rpc details in the trailer grpc-status-details-bin.
 
 #ifndef MNEME_PROTO_STATUS_H_

@@ -21,17 +21,22 @@ absl::Status Draining() {
 }
 
 Call CallOf(const v1::AttendStreamRequest& request,
-            const v1::AttendStreamResponse& response) {
+            const v1::AttendStreamResponse& response, const TraceSpan& trace,
+            std::shared_ptr<void>* held) {
   const bool appends = request.has_append();
-  return {.method = kMethod,
-          .session =
-              appends ? request.append().session() : request.attend().session(),
-          .priority =
-              appends ? Executor::Priority::kWrite : Executor::Priority::kRead,
-          .request = &request,
-          .response = &response,
-          .quiet = true,
-          .scope_of = appends ? "Append" : "Attend"};
+  return {
+      .method = kMethod,
+      .session =
+          appends ? request.append().session() : request.attend().session(),
+      .priority =
+          appends ? Executor::Priority::kWrite : Executor::Priority::kRead,
+      .request = &request,
+      .response = &response,
+      .quiet = true,
+      .trace = trace,
+      .charge = appends ? Limits::Charge::kAppend : Limits::Charge::kNothing,
+      .held = held,
+      .scope_of = appends ? "Append" : "Attend"};
 }
 
 }  // namespace
@@ -81,6 +86,7 @@ AttendStream* AttendStream::Start(grpc::CallbackServerContext* context,
       new AttendStream(context, door, streams, std::move(step)));
   stream->self_ = stream;
   Door::EchoRequestId(context);
+  stream->trace_ = door->EchoTrace(context);
   const absl::Status added = streams->Add(stream);
   if (added.ok()) {
     stream->StartRead(&stream->request_);
@@ -112,7 +118,7 @@ void AttendStream::OnReadDone(bool ok) {
 
 void AttendStream::Work() {
   door_->Admit(
-      context_, CallOf(request_, response_),
+      context_, CallOf(request_, response_, trace_, &held_),
       [this](const memory::Cancelled& cancelled) {
         return step_(request_, &response_, cancelled);
       },
@@ -130,6 +136,7 @@ void AttendStream::OnWriteDone(bool ok) {
     FinishOnce(absl::CancelledError("the caller is gone"));
     return;
   }
+  held_.reset();
   request_.Clear();
   response_.Clear();
   bool draining = false;
@@ -174,6 +181,8 @@ void AttendStream::OnDone() {
   base::MutexLock lock(&mutex_);
   base::Log(base::LogLevel::kInfo, "stream",
             {{"method", std::string(kMethod)},
+             {"trace", trace_.trace_id},
+             {"span", trace_.span_id},
              {"steps", static_cast<int64_t>(steps_)},
              {"code", absl::StatusCodeToString(end_.code())},
              {"reason", base::DetailOf(end_).reason}});

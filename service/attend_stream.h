@@ -90,8 +90,10 @@ class AttendStream final
   AttendStreams* const streams_;
   const Step step_;
   std::shared_ptr<AttendStream> self_;  // Until OnDone.
+  TraceSpan trace_;
   v1::AttendStreamRequest request_;
   v1::AttendStreamResponse response_;
+  std::shared_ptr<void> held_;  // By the step, until its answer has left.
 
   base::Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kReading;

@@ -1,23 +1,32 @@
 #include "service/door.h"
 
 #include <exception>
+#include <iterator>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/status_macros.h"
 #include "proto/status.h"
 #include "service/credentials.h"
 #include "service/method_scope.h"
+#include "service/unary_call.h"
 
 namespace mneme::service {
 namespace {
 
 constexpr char kRequestIdKey[] = "x-request-id";
+constexpr char kTraceParentKey[] = "traceparent";
+constexpr char kTraceStateKey[] = "tracestate";
 
 // Longer names are not valid, and a log line is not a place for a megabyte.
 constexpr size_t kLoggedBytes = 160;
+
+std::string TextOf(grpc::string_ref text) { return {text.data(), text.size()}; }
 
 std::string RequestIdOf(const grpc::CallbackServerContext& context) {
   const auto& metadata = context.client_metadata();
@@ -73,8 +82,11 @@ absl::Status CheckMay(const Caller& caller, const Call& call) {
 }  // namespace
 
 grpc::ServerUnaryReactor* Door::Serve(grpc::CallbackServerContext* context,
-                                      const Call& call, Work work) {
+                                      const Call& unary, Work work) {
   EchoRequestId(context);
+  Call call = unary;
+  call.trace = EchoTrace(context);
+  if (CallOwned* const own = CallOwned::Of(*context)) call.held = &own->owned;
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   Admit(context, call, std::move(work), [reactor](const absl::Status& status) {
     reactor->Finish(proto::ToGrpc(status));
@@ -96,18 +108,30 @@ void Door::Admit(grpc::CallbackServerContext* context, const Call& call,
     admitted = CheckMay(*caller, call);
   }
   if (admitted.ok()) {
-    const auto request_bytes = static_cast<size_t>(BytesOf(call.request));
-    admitted = executor_->Submit(
-        call.priority, request_bytes,
-        [this, context, call, visit, work = std::move(work), done] {
-          const absl::Status status = Run(context, work);
-          Account(call, visit, status);
-          done(status);
-        });
+    admitted = Submit(context, call, visit, std::move(work), done);
   }
   if (admitted.ok()) return;
   Account(call, visit, admitted);
   done(admitted);
+}
+
+absl::Status Door::Submit(grpc::CallbackServerContext* context,
+                          const Call& call, const Visit& visit, Work work,
+                          std::function<void(const absl::Status&)> done) {
+  const auto request_bytes = static_cast<size_t>(BytesOf(call.request));
+  ASSIGN_OR_RETURN(
+      const auto ticket,
+      limits_->Admit(NamespaceOf(call.session), call.charge, request_bytes));
+  if (call.held != nullptr) *call.held = ticket;
+  return executor_->Submit(
+      call.priority, request_bytes,
+      [this, context, call, visit, ticket, work = std::move(work),
+       done = std::move(done)] {
+        const absl::Status status = Run(context, call, work);
+        Account(call, visit, status);
+        if (ticket) ticket->Answered(status.ok() ? BytesOf(call.response) : 0);
+        done(status);
+      });
 }
 
 absl::StatusOr<Caller> Door::CallerOf(
@@ -132,7 +156,34 @@ void Door::EchoRequestId(grpc::CallbackServerContext* context) {
   }
 }
 
-absl::Status Door::Run(grpc::CallbackServerContext* context,
+TraceSpan Door::EchoTrace(grpc::CallbackServerContext* context) {
+  const auto& metadata = context->client_metadata();
+  const auto parents = metadata.equal_range(kTraceParentKey);
+  if (parents.first == parents.second) return {};
+  const auto parent = std::next(parents.first) == parents.second
+                          ? ParseTraceParent(TextOf(parents.first->second))
+                          : std::nullopt;  // Two of them are as good as none.
+  if (!parent) {
+    metrics_->MalformedTrace();
+    return {};
+  }
+  const TraceSpan span = ChildOf(*parent);
+  context->AddInitialMetadata(kTraceParentKey, FormatTraceParent(span));
+  const auto states = metadata.equal_range(kTraceStateKey);
+  std::vector<std::string> parts;
+  for (auto it = states.first; it != states.second; ++it) {
+    parts.push_back(TextOf(it->second));
+  }
+  const std::string state = absl::StrJoin(parts, ",");
+  if (IsTraceState(state)) {
+    context->AddInitialMetadata(kTraceStateKey, state);
+  } else if (!parts.empty()) {
+    metrics_->MalformedTrace();
+  }
+  return span;
+}
+
+absl::Status Door::Run(grpc::CallbackServerContext* context, const Call& call,
                        const Work& work) const {
   const auto deadline = context->deadline();
   const auto late = [this, deadline] { return clock_->Now() >= deadline; };
@@ -148,6 +199,10 @@ absl::Status Door::Run(grpc::CallbackServerContext* context,
   };
   try {
     if (cancelled()) return gone();
+    // Held until the work is done.
+    ASSIGN_OR_RETURN(
+        const auto room,
+        limits_->CheckRoom(NamespaceOf(call.session), call.charge));
     absl::Status status = work(cancelled);
     // Work knows only that it was told to stop.
     return absl::IsCancelled(status) ? gone() : status;
@@ -168,12 +223,14 @@ void Door::Account(const Call& call, const Visit& visit,
                    const absl::Status& status) const {
   const double seconds =
       std::chrono::duration<double>(clock_->Ticks() - visit.begin).count();
-  metrics_->Ended(call.method, status.code(), seconds);
+  metrics_->Ended(call.method, status, seconds);
   base::Log(LevelOf(status.code(), call.quiet), "request",
             {{"method", std::string(call.method)},
              {"session", visit.session},
              {"caller", visit.caller},
              {"request_id", visit.request_id},
+             {"trace", call.trace.trace_id},
+             {"span", call.trace.span_id},
              {"code", absl::StatusCodeToString(status.code())},
              {"reason", base::DetailOf(status).reason},
              {"ms", seconds * 1000},

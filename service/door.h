@@ -21,8 +21,10 @@
 #include "memory/types.h"
 #include "service/access.h"
 #include "service/executor.h"
+#include "service/limits.h"
 #include "service/metrics.h"
 #include "service/scope.h"
+#include "service/trace_context.h"
 
 namespace mneme::service {
 
@@ -37,6 +39,11 @@ struct Call {
   const google::protobuf::MessageLite* request = nullptr;
   const google::protobuf::MessageLite* response = nullptr;
   bool quiet = false;  // Success is logged at debug level: a step of a stream.
+  TraceSpan trace = {};  // From EchoTrace; Serve sets it.
+  Limits::Charge charge = Limits::Charge::kNothing;
+  // Where to put what the answer holds of its namespace's limits; whoever owns
+  // it clears it when the answer has left. Null: given back after `done`.
+  std::shared_ptr<void>* held = nullptr;
   std::string_view scope_of = {};  // Needs this method's scope, not its own.
 };
 
@@ -49,10 +56,11 @@ class Door {
 
   // Without `access`, everybody may do everything.
   // Lifetime: all of them outlive the door.
-  Door(Executor* executor, Metrics* metrics, const base::Clock* clock,
-       Access* access = nullptr)
+  Door(Executor* executor, Metrics* metrics, Limits* limits,
+       const base::Clock* clock, Access* access = nullptr)
       : executor_(executor),
         metrics_(metrics),
+        limits_(limits),
         clock_(clock),
         access_(access) {}
 
@@ -66,7 +74,8 @@ class Door {
   // executor, then `done` with its status; when it is not admitted, `done` runs
   // at once. Exactly one call of `done` in either case.
   // Errors:   UNAUTHENTICATED and PERMISSION_DENIED, before anything is looked
-  //           at or queued: see access.h; RESOURCE_EXHAUSTED QUEUE_FULL;
+  //           at or queued: see access.h; those of Limits;
+  //           RESOURCE_EXHAUSTED QUEUE_FULL;
   //           UNAVAILABLE DRAINING; DEADLINE_EXCEEDED or CANCELLED when nobody
   //           waits any more; INTERNAL for any exception.
   // Lifetime: the context lives until `done` has been called.
@@ -81,6 +90,10 @@ class Door {
   // Echoes the caller's x-request-id, so that both logs can be joined.
   static void EchoRequestId(grpc::CallbackServerContext* context);
 
+  // Answers the caller's trace context with a span of ours in its trace, which
+  // is returned for the log; empty when there is none, or a malformed one.
+  TraceSpan EchoTrace(grpc::CallbackServerContext* context);
+
  private:
   absl::StatusOr<Caller> CallerOf(
       const grpc::CallbackServerContext& context) const;
@@ -91,13 +104,17 @@ class Door {
     std::string request_id = {};
     std::chrono::steady_clock::time_point begin = {};
   };
-  absl::Status Run(grpc::CallbackServerContext* context,
+  absl::Status Submit(grpc::CallbackServerContext* context, const Call& call,
+                      const Visit& visit, Work work,
+                      std::function<void(const absl::Status&)> done);
+  absl::Status Run(grpc::CallbackServerContext* context, const Call& call,
                    const Work& work) const;
   void Account(const Call& call, const Visit& visit,
                const absl::Status& status) const;
 
   Executor* const executor_;
   Metrics* const metrics_;
+  Limits* const limits_;
   const base::Clock* const clock_;
   Access* const access_;
 };

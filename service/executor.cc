@@ -16,7 +16,10 @@ constexpr std::chrono::milliseconds kRetryAfter{100};
 
 }  // namespace
 
-Executor::Executor(Options options) : options_(std::move(options)) {
+Executor::Executor(Options options)
+    : options_(std::move(options)),
+      clock_(options_.clock != nullptr ? options_.clock : &real_clock_),
+      writes_max_((options_.threads + 1) / 2) {
   CHECK(options_.threads > 0);
   CHECK(options_.queue_tasks > 0);
   threads_.reserve(options_.threads);
@@ -56,7 +59,7 @@ absl::Status Executor::Submit(Priority priority, size_t bytes,
     }
     queued_bytes_ += bytes;
     (priority == Priority::kRead ? reads_ : writes_)
-        .push_back({bytes, std::move(task)});
+        .push_back({bytes, clock_->Ticks(), priority, std::move(task)});
   }
   wake_.NotifyOne();
   return absl::OkStatus();
@@ -73,9 +76,9 @@ void Executor::Stop() {
   }
 }
 
-size_t Executor::queued() const {
+Executor::Depth Executor::queued() const {
   base::MutexLock lock(&mutex_);
-  return reads_.size() + writes_.size();
+  return {.reads = reads_.size(), .writes = writes_.size()};
 }
 
 void Executor::Loop() {
@@ -84,26 +87,53 @@ void Executor::Loop() {
     Task task;
     {
       base::MutexLock lock(&mutex_);
-      while (reads_.empty() && writes_.empty() && !stopping_) {
+      while (!MayStart()) {
+        // A write that waits for another to end is that one's to wake.
+        if (stopping_ && reads_.empty() && writes_.empty()) return;
         wake_.Wait(&mutex_);
       }
-      if (reads_.empty() && writes_.empty()) return;
       task = Next();
     }
+    if (options_.on_task_start) {
+      options_.on_task_start(task.priority, clock_->Ticks() - task.came);
+    }
     task.run();
+    Ended(task.priority);
   }
 }
 
+bool Executor::MayStartWrite() const {
+  return !writes_.empty() && writes_running_ < writes_max_;
+}
+
+bool Executor::MayStart() const { return !reads_.empty() || MayStartWrite(); }
+
+bool Executor::WriteIsDue() const {
+  return reads_in_a_row_ >= kReadsPerWrite &&
+         clock_->Ticks() - writes_.front().came >= kWriteAge;
+}
+
 Executor::Task Executor::Next() {
-  const bool write_is_due = reads_in_a_row_ >= kReadsPerWrite;
-  const bool take_read = !reads_.empty() && (writes_.empty() || !write_is_due);
+  const bool take_write = MayStartWrite() && (reads_.empty() || WriteIsDue());
   // Reads count only while a write waits behind them.
-  reads_in_a_row_ = take_read && !writes_.empty() ? reads_in_a_row_ + 1 : 0;
-  std::deque<Task>& queue = take_read ? reads_ : writes_;
+  reads_in_a_row_ = take_write || writes_.empty() ? 0 : reads_in_a_row_ + 1;
+  std::deque<Task>& queue = take_write ? writes_ : reads_;
   Task task = std::move(queue.front());
   queue.pop_front();
   queued_bytes_ -= task.bytes;
+  if (take_write) ++writes_running_;
   return task;
+}
+
+void Executor::Ended(Priority priority) {
+  if (priority == Priority::kRead) return;
+  base::MutexLock lock(&mutex_);
+  --writes_running_;
+  if (stopping_) {
+    wake_.NotifyAll();  // Those that waited for this may end.
+  } else if (MayStartWrite()) {
+    wake_.NotifyOne();  // This thread may take a read.
+  }
 }
 
 }  // namespace mneme::service

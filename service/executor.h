@@ -5,6 +5,7 @@
 #ifndef MNEME_SERVICE_EXECUTOR_H_
 #define MNEME_SERVICE_EXECUTOR_H_
 
+#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 
 namespace mneme::service {
@@ -20,10 +22,19 @@ namespace mneme::service {
 class Executor {
  public:
   // Somebody waits for a read; a write can follow. Yet a stream of reads never
-  // keeps writes from progressing: after kReadsPerWrite reads in a row a
-  // waiting write goes first.
+  // keeps writes from progressing: one that has waited for kWriteAge goes
+  // before reads, after kReadsPerWrite of them in a row. And a flood of writes
+  // never keeps reads waiting: half of the threads start no write, unless there
+  // is but one thread.
   enum class Priority { kRead, kWrite };
   static constexpr int kReadsPerWrite = 4;
+  // Some reads long: nobody notices, and a burst of reads goes first.
+  static constexpr std::chrono::milliseconds kWriteAge{20};
+
+  struct Depth {
+    size_t reads = 0;
+    size_t writes = 0;
+  };
 
   struct Options {
     int threads = 1;
@@ -32,6 +43,12 @@ class Executor {
     size_t queue_bytes = size_t{512} << 20;
     // Called by each thread before its first task; may be empty.
     std::function<void()> on_thread_start = {};
+    // Called with what a task waited, before it starts; may be empty.
+    std::function<void(Priority priority,
+                       std::chrono::steady_clock::duration waited)>
+        on_task_start = {};
+    // Null: the real one. Lifetime: outlives the executor.
+    const base::Clock* clock = nullptr;
   };
 
   // REQUIRES: at least one thread and room for one task.
@@ -52,24 +69,37 @@ class Executor {
   void Stop();
 
   // Tasks that wait.
-  size_t queued() const;
+  Depth queued() const;
+
+  // Writes that may run at once.
+  int writes_max() const { return writes_max_; }
 
  private:
   struct Task {
-    size_t bytes;
-    std::function<void()> run;
+    size_t bytes = 0;
+    std::chrono::steady_clock::time_point came = {};
+    Priority priority = Priority::kRead;
+    std::function<void()> run = {};
   };
 
   void Loop();
+  bool MayStartWrite() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MayStart() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool WriteIsDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Task Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Ended(Priority priority);
 
   const Options options_;
+  const base::RealClock real_clock_;
+  const base::Clock* const clock_;
+  const int writes_max_;
   mutable base::Mutex mutex_;
   base::CondVar wake_;
   std::deque<Task> reads_ ABSL_GUARDED_BY(mutex_);
   std::deque<Task> writes_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   int reads_in_a_row_ ABSL_GUARDED_BY(mutex_) = 0;
+  int writes_running_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

@@ -60,7 +60,9 @@ void ImportStream::Admit(Door::Work work, bool is_last) {
                 .priority = Executor::Priority::kWrite,
                 .request = &request_,
                 .response = response_,
-                .quiet = !is_last},
+                .quiet = !is_last,
+                .charge = is_last ? Limits::Charge::kSession
+                                  : Limits::Charge::kNothing},
                std::move(work), [this, is_last](const absl::Status& status) {
                  if (is_last || !status.ok()) {
                    Finish(proto::ToGrpc(status));

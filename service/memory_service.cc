@@ -12,6 +12,7 @@
 #include "service/convert_lifecycle.h"
 #include "service/convert_profile.h"
 #include "service/page_token.h"
+#include "service/unary_call.h"
 
 namespace mneme::service {
 namespace {
@@ -29,12 +30,14 @@ constexpr size_t kListBytesMax = 16 << 20;
 
 template <typename Request, typename Response>
 Call CallOf(std::string_view method, Priority priority, const Request* request,
-            const Response* response) {
+            const Response* response,
+            Limits::Charge charge = Limits::Charge::kNothing) {
   return {.method = method,
           .session = request->session(),
           .priority = priority,
           .request = request,
-          .response = response};
+          .response = response,
+          .charge = charge};
 }
 
 absl::StatusOr<memory::Profile> GeometryOf(
@@ -66,18 +69,39 @@ absl::StatusOr<size_t> PageSizeOf(const v1::ListSessionsRequest& request) {
 }  // namespace
 
 MemoryService::MemoryService(memory::Memory* memory, Door* door,
-                             Metrics* metrics, const base::Clock* clock)
+                             Metrics* metrics, Limits* limits,
+                             const base::Clock* clock)
     : memory_(memory),
       door_(door),
       metrics_(metrics),
+      limits_(limits),
       clock_(clock),
-      started_(clock->Ticks()) {}
+      started_(clock->Ticks()) {
+  SetMessageAllocatorFor_Append(AnyUnaryCalls());
+  SetMessageAllocatorFor_Recall(AnyUnaryCalls());
+  SetMessageAllocatorFor_Attend(AnyUnaryCalls());
+  SetMessageAllocatorFor_Forget(AnyUnaryCalls());
+  SetMessageAllocatorFor_AssembleContext(AnyUnaryCalls());
+  SetMessageAllocatorFor_CreateSession(AnyUnaryCalls());
+  SetMessageAllocatorFor_GetSession(AnyUnaryCalls());
+  SetMessageAllocatorFor_ListSessions(AnyUnaryCalls());
+  SetMessageAllocatorFor_DeleteSession(AnyUnaryCalls());
+  SetMessageAllocatorFor_GetCompressiveState(AnyUnaryCalls());
+  SetMessageAllocatorFor_CommitWindow(AnyUnaryCalls());
+  SetMessageAllocatorFor_ReadTokens(AnyUnaryCalls());
+  SetMessageAllocatorFor_GetProfile(AnyUnaryCalls());
+  SetMessageAllocatorFor_ListProfiles(AnyUnaryCalls());
+  SetMessageAllocatorFor_Verify(AnyUnaryCalls());
+  SetMessageAllocatorFor_Stats(AnyUnaryCalls());
+}
 
 ServerUnaryReactor* MemoryService::Append(CallbackServerContext* context,
                                           const v1::AppendRequest* request,
                                           v1::AppendResponse* response) {
   return door_->Serve(
-      context, CallOf("Append", Priority::kWrite, request, response),
+      context,
+      CallOf("Append", Priority::kWrite, request, response,
+             Limits::Charge::kAppend),
       [=, this](const Cancelled&) { return AppendTo(*request, response); });
 }
 
@@ -90,6 +114,7 @@ ServerUnaryReactor* MemoryService::Recall(CallbackServerContext* context,
         ASSIGN_OR_RETURN(const auto query, RecallQueryFromProto(*request));
         ASSIGN_OR_RETURN(const auto session, Find(request->session()));
         ASSIGN_OR_RETURN(const auto result, session->Recall(query, cancelled));
+        metrics_->Attended(result.shares);
         SetRecallResult(result, response);
         return absl::OkStatus();
       });
@@ -144,11 +169,12 @@ ServerUnaryReactor* MemoryService::Forget(CallbackServerContext* context,
 ServerUnaryReactor* MemoryService::ForkSession(
     CallbackServerContext* context, const v1::ForkSessionRequest* request,
     v1::ForkSessionResponse* response) {
-  return door_->Serve(
-      context, CallOf("ForkSession", Priority::kWrite, request, response),
-      [=, this](const Cancelled&) {
-        return ForkTo(*request, response->mutable_session());
-      });
+  return door_->Serve(context,
+                      CallOf("ForkSession", Priority::kWrite, request, response,
+                             Limits::Charge::kSession),
+                      [=, this](const Cancelled&) {
+                        return ForkTo(*request, response->mutable_session());
+                      });
 }
 
 ServerUnaryReactor* MemoryService::AssembleContext(
@@ -170,7 +196,9 @@ ServerUnaryReactor* MemoryService::CreateSession(
     CallbackServerContext* context, const v1::CreateSessionRequest* request,
     v1::CreateSessionResponse* response) {
   return door_->Serve(
-      context, CallOf("CreateSession", Priority::kWrite, request, response),
+      context,
+      CallOf("CreateSession", Priority::kWrite, request, response,
+             Limits::Charge::kSession),
       [=, this](const Cancelled&) -> absl::Status {
         ASSIGN_OR_RETURN(const SessionName name,
                          SessionName::Parse(request->session()));
@@ -462,7 +490,11 @@ absl::Status MemoryService::AppendTo(const v1::AppendRequest& request,
       return InvalidField("payload", "nothing", "text or tokens");
   }
   if (!result.replayed) {
-    metrics_->Appended(result.seq_next - result.seq_first);
+    const uint64_t tokens = result.seq_next - result.seq_first;
+    const memory::SessionHeader& header = session->header();
+    const uint64_t bytes = tokens * header.profile.token_bytes();
+    metrics_->Appended(tokens, bytes);
+    limits_->Appended(header.name.space, bytes);
     memory_->Changed(session);
   }
   SetAppendResult(result, response);
@@ -495,6 +527,9 @@ absl::Status MemoryService::AttendOver(const v1::AttendRequest& request,
   const memory::Profile& profile = session->header().profile;
   ASSIGN_OR_RETURN(const auto query, AttendQueryFromProto(request, profile));
   ASSIGN_OR_RETURN(const auto result, session->Attend(query, cancelled));
+  for (const memory::LayerOutput& output : result.outputs) {
+    metrics_->Attended(output.shares);
+  }
   SetAttendResult(result, profile, response);
   return absl::OkStatus();
 }

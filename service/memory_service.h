@@ -29,12 +29,14 @@ class MemoryService final : public v1::MemoryService::CallbackService {
   static constexpr int kPageSizeDefault = 100;
   static constexpr int kPageSizeMax = 1000;
 
-  // Lifetime: all four outlive the service.
+  // Lifetime: all five outlive the service.
   MemoryService(memory::Memory* memory, Door* door, Metrics* metrics,
-                const base::Clock* clock);
+                Limits* limits, const base::Clock* clock);
 
   // Ends the streams: see AttendStreams::Drain.
   void Drain() { streams_.Drain(); }
+
+  size_t open_streams() const { return streams_.size(); }
 
   grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext* context,
                                    const v1::AppendRequest* request,
@@ -138,6 +140,7 @@ class MemoryService final : public v1::MemoryService::CallbackService {
   memory::Memory* const memory_;
   Door* const door_;
   Metrics* const metrics_;
+  Limits* const limits_;
   const base::Clock* const clock_;
   const std::chrono::steady_clock::time_point started_;
   AttendStreams streams_;

@@ -1,16 +1,19 @@
 // service/metrics.h: what the server counts, for Prometheus.
+// No label holds a name or a text of a caller: labels are our own words, so
+// there are few of them and they give nothing away. doc/ops has what is made of
+// them.
 
 #ifndef MNEME_SERVICE_METRICS_H_
 #define MNEME_SERVICE_METRICS_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "memory/types.h"
+#include "service/executor.h"
 
 namespace mneme::service {
 
@@ -22,27 +25,45 @@ class Metrics {
  public:
   // What is read when somebody looks, not counted as it happens.
   struct Levels {
-    uint64_t queue_depth = 0;
+    Executor::Depth queued = {};
+    uint64_t queue_capacity = 0;
     uint64_t sessions = 0;
     uint64_t open_sessions = 0;
+    uint64_t streams = 0;
+    uint64_t disk_bytes = 0;
+    // Of the file system that holds the data; 0, 0: not known.
+    uint64_t disk_free_bytes = 0;
+    uint64_t disk_size_bytes = 0;
   };
 
-  // Lifetime: `levels` may be called until this is destroyed.
-  explicit Metrics(std::function<Levels()> levels);
+  enum class StoreCall { kRead, kScan, kCompact };
+
+  // What `version` and `kernels` this is, a metric of its own.
+  Metrics(const std::string& version, const std::string& kernels);
   ~Metrics();
 
-  // A request of `method` came; it ended with `code` after `seconds`.
+  // A request of `method` came; it ended with `status` after `seconds`.
   void Began();
-  void Ended(std::string_view method, absl::StatusCode code, double seconds);
-  void Appended(uint64_t tokens);
+  void Ended(std::string_view method, const absl::Status& status,
+             double seconds);
+  // A request waited in the queue.
+  void Waited(Executor::Priority priority, double seconds);
+  void Appended(uint64_t tokens, uint64_t bytes);
+  // An answer's share of the attention by tier.
+  void Attended(const memory::TierShares& shares);
+  // A traceparent or tracestate was not as it must be.
+  void MalformedTrace();
+
+  // The store was called, and answered with `status` after `seconds`.
+  void StoreWrote(bool synced, uint64_t bytes, const absl::Status& status,
+                  double seconds);
+  void StoreCalled(StoreCall call, uint64_t records, uint64_t bytes,
+                   const absl::Status& status, double seconds);
+  // The data directory was opened.
+  void Recovered(double seconds);
 
   // The text a scraper gets.
-  std::string Text() const;
-
-  // Serves Text under http://HOST:PORT/metrics (port 0: a free one) until this
-  // is destroyed; returns the bound port. Errors:   FAILED_PRECONDITION
-  // ADDRESS_IN_USE when it cannot listen there.
-  absl::StatusOr<int> Expose(const std::string& host, int port);
+  std::string Text(const Levels& levels) const;
 
  private:
   struct Impl;

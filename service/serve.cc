@@ -120,6 +120,12 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "Requests that may wait for a thread; more are refused with "
                  "RESOURCE_EXHAUSTED")
       ->capture_default_str();
+  app.add_option("--limits", flags.server.limits_file,
+                 "JSON file of what namespaces may use, read again when it "
+                 "changes: {\"default\": {\"sessions\": 1000}, "
+                 "\"namespaces\": {...}}. Limits: bytes, sessions, "
+                 "appends_per_second, appends_burst, in_flight, "
+                 "in_flight_bytes");
   app.add_option("--drain-seconds", flags.drain_seconds,
                  "What requests under way are given after SIGTERM")
       ->check(CLI::Range(0.0, kDrainSecondsMax) & kNumber)
@@ -221,6 +227,7 @@ int Serve(int argc, const char* const* argv) {
     app.exit(error);
     return asked_for_help ? kExitOk : kExitUsage;
   }
+  flags.server.data_dir = flags.data;
   flags.server.drain = std::chrono::milliseconds(
       static_cast<int64_t>(flags.drain_seconds * 1000));
   if (flags.server.snapshots_dir.empty()) {

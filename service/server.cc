@@ -3,6 +3,7 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <future>
@@ -11,11 +12,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "attention/kernels.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "service/convert_tensor.h"
 #include "service/library_threads.h"
 #include "service/listen_address.h"
+#include "service/observed_store.h"
+#include "service/stored.h"
 
 namespace mneme::service {
 namespace {
@@ -23,9 +27,9 @@ namespace {
 // Clients may ping this often to keep a connection through NATs alive; gRPC's
 // default of five minutes would close connections of well-behaved clients.
 constexpr int kPingIntervalMinMs = 20'000;
-// A client that vanished without a word is noticed, and what its streams hold
-// is freed, within this and the wait for an answer.
-constexpr int kKeepaliveMs = 60'000;
+
+// A client that vanished without a word, and what it holds, is gone after both.
+constexpr int kKeepaliveMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 
 // Bytes that gRPC may hold for all connections together: a few of the largest
@@ -80,7 +84,8 @@ absl::Status CheckOptions(const ServerOptions& options) {
 
 int ThreadsOf(const ServerOptions& options) {
   if (options.threads > 0) return options.threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  // Two at least: a long write keeps one.
+  return std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace
@@ -93,31 +98,47 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   if (!options.tokens_file.empty()) {
     ASSIGN_OR_RETURN(access, Access::Open(options.tokens_file, clock));
   }
-  ASSIGN_OR_RETURN(auto memory, memory::Memory::Open(std::move(store), clock));
-  std::unique_ptr<Server> server(
-      new Server(std::move(memory), std::move(access), options, clock));
+  auto metrics = std::make_unique<Metrics>(
+      MNEME_VERSION, std::string(attention::KernelTarget()));
+  const auto begin = clock->Ticks();
+  ASSIGN_OR_RETURN(auto memory, memory::Memory::Open(
+                                    std::make_unique<ObservedStore>(
+                                        std::move(store), metrics.get(), clock),
+                                    clock));
+  metrics->Recovered(
+      std::chrono::duration<double>(clock->Ticks() - begin).count());
+  std::unique_ptr<Server> server(new Server(std::move(metrics),
+                                            std::move(memory),
+                                            std::move(access), options, clock));
+  if (!options.limits_file.empty()) {
+    RETURN_IF_ERROR(server->limits_.Follow(options.limits_file));
+  }
   RETURN_IF_ERROR(server->ServeMetrics());
   RETURN_IF_ERROR(server->Listen());
   return server;
 }
 
-Server::Server(std::unique_ptr<memory::Memory> memory,
+Server::Server(std::unique_ptr<Metrics> metrics,
+               std::unique_ptr<memory::Memory> memory,
                std::unique_ptr<Access> access, const ServerOptions& options,
                const base::Clock* clock)
     : options_(options),
+      metrics_(std::move(metrics)),
       memory_(std::move(memory)),
       access_(std::move(access)),
+      limits_(clock, StoredIn(memory_.get())),
       executor_({.threads = ThreadsOf(options),
                  .queue_tasks = static_cast<size_t>(options.queue),
-                 .on_thread_start = UseOneLibraryThread}),
-      metrics_([this] {
-        const memory::Memory::Counts counts = memory_->Count();
-        return Metrics::Levels{.queue_depth = executor_.queued(),
-                               .sessions = counts.sessions,
-                               .open_sessions = counts.open_sessions};
-      }),
-      door_(&executor_, &metrics_, clock, access_.get()),
-      service_(memory_.get(), &door_, &metrics_, clock),
+                 .on_thread_start = UseOneLibraryThread,
+                 .on_task_start =
+                     [this](Executor::Priority priority, auto waited) {
+                       metrics_->Waited(
+                           priority,
+                           std::chrono::duration<double>(waited).count());
+                     },
+                 .clock = clock}),
+      door_(&executor_, metrics_.get(), &limits_, clock, access_.get()),
+      service_(memory_.get(), &door_, metrics_.get(), &limits_, clock),
       admin_(memory_.get(), &door_, clock, options.snapshots_dir),
       transfer_service_(memory_.get(), &door_) {}
 
@@ -128,9 +149,31 @@ absl::Status Server::ServeMetrics() {
   ASSIGN_OR_RETURN(
       const auto address,
       ParseListenAddress(options_.metrics_listen, "metrics_listen"));
-  ASSIGN_OR_RETURN(const int port, metrics_.Expose(address.host, address.port));
-  metrics_address_ = address.ToString(port);
+  ASSIGN_OR_RETURN(metrics_server_,
+                   MetricsServer::Start(address.host, address.port, [this] {
+                     return metrics_->Text(LevelsNow());
+                   }));
+  metrics_address_ = address.ToString(metrics_server_->port());
   return absl::OkStatus();
+}
+
+Metrics::Levels Server::LevelsNow() const {
+  const memory::Memory::Counts counts = memory_->Count();
+  Metrics::Levels levels = {
+      .queued = executor_.queued(),
+      .queue_capacity = static_cast<uint64_t>(options_.queue),
+      .sessions = counts.sessions,
+      .open_sessions = counts.open_sessions,
+      .streams = service_.open_streams(),
+      .disk_bytes = counts.disk_bytes};
+  struct statvfs disk = {};
+  if (!options_.data_dir.empty() &&
+      statvfs(options_.data_dir.c_str(), &disk) == 0) {
+    // What a process without privileges may use.
+    levels.disk_free_bytes = uint64_t{disk.f_bavail} * disk.f_frsize;
+    levels.disk_size_bytes = uint64_t{disk.f_blocks} * disk.f_frsize;
+  }
+  return levels;
 }
 
 absl::Status Server::Listen() {

@@ -16,14 +16,16 @@
 #include "base/mutex.h"
 #include "memory/memory.h"
 #include "memory/store.h"
-#include "service/admin_service.h"
 #include "service/access.h"
+#include "service/admin_service.h"
 #include "service/door.h"
 #include "service/executor.h"
+#include "service/limits.h"
 #include "service/memory_service.h"
 #include "service/metrics.h"
-#include "service/transfer_service.h"
+#include "service/metrics_server.h"
 #include "service/tls.h"
+#include "service/transfer_service.h"
 
 namespace mneme::service {
 
@@ -38,12 +40,17 @@ struct ServerOptions {
   std::string tokens_file = {};
   // TLS on every address but sockets in the file system. Empty: none.
   TlsFiles tls = {};
-  // Threads that work; 0: one for each processor.
+  // Threads that work; 0: one for each processor, at least two.
   int threads = 0;
   // Requests that may wait for a thread.
   int queue = 1024;
   // Where snapshots are made; empty: nowhere.
   std::string snapshots_dir = "";
+  // Whose file system's free space is told to the metrics; empty: none's.
+  std::string data_dir = "";
+  // Limits of namespaces, see limit_table.h; read again when it changes. Empty:
+  // none.
+  std::string limits_file = "";
   // What Drain gives to requests that are under way.
   std::chrono::milliseconds drain = std::chrono::seconds(8);
 };
@@ -80,16 +87,19 @@ class Server {
   void Drain();
 
  private:
-  Server(std::unique_ptr<memory::Memory> memory, std::unique_ptr<Access> access,
+  Server(std::unique_ptr<Metrics> metrics,
+         std::unique_ptr<memory::Memory> memory, std::unique_ptr<Access> access,
          const ServerOptions& options, const base::Clock* clock);
   absl::Status Listen();
   absl::Status ServeMetrics();
+  Metrics::Levels LevelsNow() const;
 
   const ServerOptions options_;
+  const std::unique_ptr<Metrics> metrics_;  // The store counts to the last.
   const std::unique_ptr<memory::Memory> memory_;
   const std::unique_ptr<Access> access_;  // Null: everybody may everything.
+  Limits limits_;
   Executor executor_;
-  Metrics metrics_;
   Door door_;
   MemoryService service_;
   AdminService admin_;
@@ -99,6 +109,8 @@ class Server {
   std::unique_ptr<grpc::Server> server_;
   base::Mutex drain_mutex_;
   bool drained_ ABSL_GUARDED_BY(drain_mutex_) = false;
+  // Last, so that nobody scrapes what is being destroyed.
+  std::unique_ptr<MetricsServer> metrics_server_;
 };
 
 }  // namespace mneme::service

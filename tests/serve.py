@@ -23,9 +23,10 @@ STOP_SECONDS = 30
 class Server:
     """One `mneme serve`, alive inside `with`; start() again after kill()."""
 
-    def __init__(self, mneme, data=None, arguments=()):
+    def __init__(self, mneme, data=None, arguments=(), metrics=''):
         self.mneme = str(mneme)
         self.arguments = list(arguments)
+        self.metrics = metrics  # host:port; '': not served.
         self.scratch = tempfile.TemporaryDirectory(prefix='mneme-')
         self.data = pathlib.Path(data or pathlib.Path(self.scratch.name, 'data'))
         self.log_path = pathlib.Path(self.scratch.name, 'server.log')
@@ -59,7 +60,7 @@ class Server:
             # we stop the server in order.
             self.process = subprocess.Popen(
                 [self.mneme, 'serve', '--data', str(self.data),
-                 '--listen', '127.0.0.1:0', '--metrics-listen', '',
+                 '--listen', '127.0.0.1:0', '--metrics-listen', self.metrics,
                  '--log-level', 'warning',
                  '--ready-file', str(ready), *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -17,13 +17,15 @@ TEST(Error, DetailTravelsWithTheStatus) {
             {.reason = "QUEUE_FULL",
              .field = "",
              .metadata = {{"queued", "64"}, {"empty", ""}},
-             .retry_after = std::chrono::milliseconds(250)});
+             .retry_after = std::chrono::milliseconds(250),
+             .quota = "namespaces/notes"});
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_EQ(status.message(), "the queue is full");
   const ErrorDetail detail = DetailOf(status);
   EXPECT_EQ(detail.reason, "QUEUE_FULL");
   EXPECT_EQ(detail.field, "");
   EXPECT_EQ(detail.metadata.at("queued"), "64");
+  EXPECT_EQ(detail.quota, "namespaces/notes");
   EXPECT_EQ(detail.metadata.at("empty"), "");
   EXPECT_EQ(detail.retry_after, std::chrono::milliseconds(250));
 }

@@ -103,10 +103,11 @@ class Bench {
   std::shared_ptr<memory::Session> Create(const memory::Profile& profile) {
     ++sessions_;
     return Get(memory::Session::Open(
-        &store_, &clock_,
-        {.uid = sessions_,
-         .name = {.space = "bench", .session = absl::StrCat("s", sessions_)},
-         .profile = Get(memory::Complete(profile))}));
+        &store_, &clock_, &shared_,
+        {.header = {.name = {.space = "bench",
+                             .session = absl::StrCat("s", sessions_)},
+                    .profile = Get(memory::Complete(profile))},
+         .branch = {.uid = sessions_, .trunks = {}}}));
   }
 
   memory::AttendQuery OneRow() {
@@ -200,6 +201,7 @@ class Bench {
   std::mt19937_64 random_;
   base::RealClock clock_;
   testing::MapStore store_;
+  memory::SharedParts shared_;
   uint64_t sessions_ = 0;
 };
 

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "gtest/gtest.h"
+#include "mneme/v1/transfer_service.grpc.pb.h"
 #include "nlohmann/json.hpp"
 #include "proto/status.h"
 #include "tests/client/command_line.h"

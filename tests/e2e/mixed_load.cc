@@ -298,7 +298,7 @@ LoadWorker::Pending LoadWorker::Commit(size_t session) {
 LoadWorker::Pending LoadWorker::Delete(size_t session) {
   return {.session = session, .ask = [this, session](auto& client) {
             const absl::Status done =
-                client.DeleteSession(sessions_[session].name);
+                client.DeleteSession(sessions_[session].name).status();
             if (!done.ok() && !(after_crash_ && absl::IsNotFound(done))) {
               return done;
             }

@@ -179,7 +179,7 @@ absl::StatusOr<int> RunPreset(client::Client& client, const std::string& preset,
   ASSIGN_OR_RETURN(
       const int exact,
       haystack.Find(yarn ? preset : absl::StrCat(preset, ", RoPE")));
-  RETURN_IF_ERROR(client.DeleteSession(create.session()));
+  RETURN_IF_ERROR(client.DeleteSession(create.session()).status());
   return exact;
 }
 
@@ -224,7 +224,7 @@ absl::StatusOr<double> Recovered(client::Client& client, bool delta,
   *request.mutable_reads(0)->mutable_compressive_gates() =
       TensorOf({1, count}, std::vector<float>(count, 1));
   ASSIGN_OR_RETURN(const v1::AttendResponse response, client.Attend(request));
-  RETURN_IF_ERROR(client.DeleteSession(create.session()));
+  RETURN_IF_ERROR(client.DeleteSession(create.session()).status());
   const std::vector<float> read = FloatsOf(response.outputs(0).output());
   int recovered = 0;
   for (int i = 0; i < count; ++i) {

@@ -171,7 +171,7 @@ void ReadsListenAddress(std::string_view bytes) {
   }
   const auto again = ParseListenAddress(address->ToString(address->port), "a");
   CHECK(again.ok() && again->is_local() == address->is_local());
-  const absl::Status local = CheckLocal(*address, "listen");
+  const absl::Status local = CheckLocal(*address, "listen", "why");
   CHECK(local.ok() == address->is_local());
 }
 
@@ -193,8 +193,11 @@ void Imports(std::string_view bytes) {
   manifest->profile = is_text ? text : tensors;
   const auto disk = std::make_shared<testing::MapDisk>();
   testing::MapStore store(disk);
-  auto import = memory::SessionImport::Start(
-      &store, {.uid = 1, .profile = manifest->profile}, *manifest);
+  auto import =
+      memory::SessionImport::Start(&store,
+                                   {.header = {.profile = manifest->profile},
+                                    .branch = {.uid = 1, .trunks = {}}},
+                                   *manifest);
   absl::Status status = import.status();
   const auto never = [] { return false; };
   while (status.ok() && in.left() > 0) {

@@ -64,7 +64,7 @@ Records TextRecords() {
     options.request_id = absl::StrCat("r", text.size());
     CHECK(session->AppendText(entry, options).ok());
   }
-  CHECK(session->Forget(ByEntry(2)).ok());
+  CHECK(session->Forget(memory::EntryNumber{2}).ok());
   return RecordsOf(*disk);
 }
 
@@ -148,7 +148,7 @@ void ReadText(Session& session) {
   TextEntry entry;
   entry.text = "One more.";
   session.AppendText(entry, {}).status().IgnoreError();
-  session.Forget(ByEntry(1)).status().IgnoreError();
+  session.Forget(memory::EntryNumber{1}).status().IgnoreError();
 }
 
 void ReadTensors(Session& session) {

@@ -59,7 +59,7 @@ TEST(Export, ShowsTheMomentAtWhichItBegan) {
   ASSERT_TRUE(Say(*session, "Rain again.").ok());
   SessionExport out(session);
   ASSERT_TRUE(Say(*session, "Too late.").ok());
-  ASSERT_TRUE(session->ForgetEntry(1).ok());
+  ASSERT_TRUE(session->Forget(ByEntry(1)).ok());
   EXPECT_EQ(out.entries(), 2u);
   EXPECT_EQ(out.NextEntry()->text, "Ada keeps the key.");
   EXPECT_EQ(out.NextEntry()->text, "Rain again.");

@@ -3,6 +3,7 @@
 #ifndef MNEME_TESTS_MEMORY_FIXTURE_H_
 #define MNEME_TESTS_MEMORY_FIXTURE_H_
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -253,6 +254,15 @@ inline RecallQuery Ask(std::string_view words) {
   RecallQuery query;
   query.query = words;
   return query;
+}
+
+// Whether some passage has the word.
+inline bool Knows(const Session& session, std::string_view word) {
+  const RecallResult result = session.Recall(Ask(word), Never).value();
+  return std::any_of(result.passages.begin(), result.passages.end(),
+                     [&](const RecalledPassage& passage) {
+                       return passage.text.find(word) != std::string::npos;
+                     });
 }
 
 inline ContextQuery AskContext(std::string_view words, uint32_t budget_tokens,

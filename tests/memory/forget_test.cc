@@ -50,7 +50,7 @@ class ForgetTargets : public ::testing::Test {
   std::vector<std::string> Left() {
     std::vector<std::string> left;
     for (const char* word : {"Alpha", "Beta", "Gamma"}) {
-      if (!session_->Recall(Ask(word), Never)->passages.empty()) {
+      if (Knows(*session_, word)) {
         left.emplace_back(word);
       }
     }

@@ -11,7 +11,7 @@
 #include "memory/header.h"
 #include "memory/keys.h"
 #include "memory/log_loader.h"
-#include "memory/shared_rows.h"
+#include "memory/shared_parts.h"
 #include "memory/sweep.h"
 #include "tests/memory/fixture.h"
 
@@ -66,7 +66,8 @@ void Append(const Profile& profile, const Tokens& more, Told& told) {
              .values = {},
              .positions = {}};
   for (size_t bank = 0; bank < profile.bank_count(); ++bank) {
-    for (const Tokens* part : {&told.tokens, &more}) {
+    for (const Tokens* part :
+         std::initializer_list<const Tokens*>{&told.tokens, &more}) {
       all.keys += part->keys.substr(bank * part->count * profile.key_bytes(),
                                     part->count * profile.key_bytes());
       all.values +=
@@ -313,20 +314,13 @@ TEST_F(Fork, TextIsSharedAndThenIndependent) {
   const auto again = two->AppendText(late, WithId("id"));
   EXPECT_FALSE(again->replayed);
   EXPECT_EQ(again->entry, 3u);
-  EXPECT_EQ(two->Recall(Ask("plum"), Never)->passages.size(), 1u);
+  EXPECT_TRUE(Knows(*two, "plum"));
+  EXPECT_TRUE(Knows(*parent, "apple"));
   ASSERT_TRUE(parent->Forget(BySource("a")).ok());
-  EXPECT_TRUE(parent->Recall(Ask("apple"), Never)->passages.empty());
+  EXPECT_FALSE(Knows(*parent, "apple"));
   for (int opening = 0; opening < 2; ++opening) {
-    EXPECT_EQ(house_.Find("all")
-                  .value()
-                  ->Recall(Ask("apple"), Never)
-                  ->passages.at(0)
-                  .entry,
-              1u);
-    EXPECT_TRUE(house_.Find("p")
-                    .value()
-                    ->Recall(Ask("apple"), Never)
-                    ->passages.empty());
+    EXPECT_TRUE(Knows(*house_.Find("all").value(), "apple"));
+    EXPECT_FALSE(Knows(*house_.Find("p").value(), "apple"));
     ExpectSound(*house_.Find("two").value());
     parent.reset();
     all.reset();
@@ -372,9 +366,9 @@ TEST(Branch, PartsFollowEachOtherAndEntriesAreFound) {
   EXPECT_TRUE(branch.TrunksBelow(0, 0).empty());
 }
 
-TEST(SharedRows, LastAsLongAsSomebodyHasThem) {
+TEST(Shared, PartsLastAsLongAsSomebodyHasThem) {
   const Profile profile = SmallProfile();
-  SharedRows shared;
+  Shared<RowBlock> shared;
   auto block = std::make_shared<RowBlock>(profile);
   shared.Lend(1, 2, block);
   EXPECT_EQ(shared.Find(1, 2), block);

@@ -148,7 +148,7 @@ void Live(Session& session, int steps, Random& random) {
     if (dice == 0) {
       session.CommitWindow(random.Int(0, 5)).IgnoreError();
     } else if (dice == 1) {
-      session.ForgetEntry(random.Int(1, i)).IgnoreError();  // May be gone.
+      session.Forget(ByEntry(random.Int(1, i))).IgnoreError();  // May be gone.
     } else {
       TextEntry entry = Text("");
       const std::string words =
@@ -247,7 +247,7 @@ TEST(Import, DoesNotShowBeforeItsEndAndTakesNoNameThatIsTaken) {
   ASSERT_TRUE(in->End(1, 1, Never).ok());
   house.CreateText("copy");  // Somebody is faster.
   EXPECT_TRUE(absl::IsAlreadyExists(house.memory().FinishImport(*in).status()));
-  const uint64_t uid = in->header().uid;
+  const uint64_t uid = in->record().branch.uid;
   in.reset();
   ExpectNothingLeft(house.disk(), uid);
   EXPECT_EQ(house.Find("copy").value()->Info().entries, 0u);
@@ -264,7 +264,7 @@ TEST(Import, ThatIsDroppedLeavesNothing) {
   SessionExport out(session);
   auto in = house.memory().StartImport(kCopy, out.manifest()).value();
   ASSERT_TRUE(Send(out, 500, *in).ok());
-  const uint64_t uid = in->header().uid;
+  const uint64_t uid = in->record().branch.uid;
   in.reset();
   ExpectNothingLeft(house.disk(), uid);
   EXPECT_TRUE(Copy(session, house.memory()).ok());
@@ -383,7 +383,7 @@ TEST(Import, OfEntriesThatDoNotFitNamesTheField) {
     }
     EXPECT_EQ(FieldOf(status), wrongs[i].field) << status;
     if (!in.ok()) continue;
-    const uint64_t uid = (*in)->header().uid;
+    const uint64_t uid = (*in)->record().branch.uid;
     in->reset();
     ExpectNothingLeft(house.disk(), uid);
   }
@@ -406,7 +406,7 @@ TEST(Import, OfTokensThatDoNotFitNamesTheField) {
     uint64_t live = rows.count;
     for (const SeqRange& range : forgotten) live -= range.size();
     if (status.ok()) status = in->End(0, live, Never);
-    const uint64_t uid = in->header().uid;
+    const uint64_t uid = in->record().branch.uid;
     in.reset();
     ExpectNothingLeft(house.disk(), uid);
     return FieldOf(status);

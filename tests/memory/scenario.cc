@@ -116,7 +116,7 @@ std::vector<Step> Steps() {
   for (int i = 0; i < 6; ++i) {
     script.Say("text", 25, i % 2 == 0, i % 2 == 0 ? "old.txt" : "new.txt");
   }
-  script.Forget(BySource("text", "old.txt"));  // In a full block and in the tail.
+  script.ForgetSource("text", "old.txt");  // In a full block and in the tail.
   script.Add(Kind::kCreate, "text-soon-gone");
   script.Say("text-soon-gone", 3, true);
   script.Say("text-soon-gone", 3, false);
@@ -130,7 +130,7 @@ std::vector<Step> Steps() {
   script.Add(Kind::kCreate, "rows");
   script.Tell("rows", 130, true);
   script.Say("text", 130, true, "big.txt");
-  script.Forget(BySource("text", "big.txt"));
+  script.ForgetSource("text", "big.txt");
   script.Say("text", 1, true);
   return script.Take();
 }
@@ -369,7 +369,7 @@ absl::Status Machine::Do(const Step& step) {
     return absl::IsAlreadyExists(done) ? absl::OkStatus() : done;
   }
   if (step.kind == Kind::kDelete) {
-    done = memory_->Delete(name);
+    done = memory_->Delete(name).status();
     return absl::IsNotFound(done) ? absl::OkStatus() : done;
   }
   ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, memory_->Find(name));

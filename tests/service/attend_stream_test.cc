@@ -62,9 +62,10 @@ class StreamTest : public ::testing::Test {
   }
 
   base::RealClock clock_;
-  Metrics metrics_{[] { return Metrics::Levels(); }};
+  Metrics metrics_{"test", "test"};
   Executor executor_{{.threads = 2}};
-  Door door_{&executor_, &metrics_, &clock_};
+  Limits limits_{&clock_, {}};
+  Door door_{&executor_, &metrics_, &limits_, &clock_};
   std::unique_ptr<AttendStreams> streams_ = std::make_unique<AttendStreams>();
   std::unique_ptr<Service> service_;
   std::unique_ptr<grpc::Server> server_;

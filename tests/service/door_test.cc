@@ -44,21 +44,27 @@ class DoorTest : public ::testing::Test {
         [&answer](const grpc::Status& status) { answer.set_value(status); });
     EXPECT_EQ(door.Serve(contexts_.back().get(),
                          {.method = "Stats",
-                          .session = "s",
+                          .session = "namespaces/n/sessions/s",
                           .request = &request_,
-                          .response = &response_},
+                          .response = &response_,
+                          .charge = charge_},
                          std::move(work)),
               peer.reactor());
     return proto::FromGrpc(answer.get_future().get());
   }
 
+  Limits::Charge charge_ = Limits::Charge::kNothing;
   v1::StatsRequest request_;
   v1::StatsResponse response_;
   std::vector<std::unique_ptr<grpc::CallbackServerContext>> contexts_;
   base::RealClock clock_;
-  Metrics metrics_{[] { return Metrics::Levels(); }};
+  Metrics metrics_{"test", "test"};
   Executor executor_{{.threads = 1, .queue_tasks = 1}};
-  Door door_{&executor_, &metrics_, &clock_};
+  // Asked for sessions, as if one were stored.
+  Limits limits_{&clock_,
+                 {.bytes = [](const std::string&) { return uint64_t{0}; },
+                  .sessions = [](const std::string&) { return uint64_t{1}; }}};
+  Door door_{&executor_, &metrics_, &limits_, &clock_};
 };
 
 TEST_F(DoorTest, WorkRunsOnTheExecutorAndItsStatusIsTheAnswer) {
@@ -96,7 +102,7 @@ TEST_F(DoorTest, AnExceptionIsInternalAndTheServerLivesOn) {
 
 TEST_F(DoorTest, WorkIsNotBegunAfterTheDeadline) {
   const EndOfTime clock;
-  Door door(&executor_, &metrics_, &clock);
+  Door door(&executor_, &metrics_, &limits_, &clock);
   bool ran = false;
   const absl::Status status = Serve(door, [&ran](const memory::Cancelled&) {
     ran = true;
@@ -127,13 +133,54 @@ TEST_F(DoorTest, AFullQueueIsAnsweredAtOnce) {
   open.count_down();
 }
 
+TEST_F(DoorTest, ANamespaceAtItsLimitIsRefusedBeforeTheQueue) {
+  limits_.Set({.defaults = {.in_flight = 1}});
+  bool ran = false;
+  EXPECT_TRUE(
+      Serve([&](const memory::Cancelled&) {
+        // Its own place is taken while it works.
+        ran = true;
+        EXPECT_FALSE(limits_.Admit("n", Limits::Charge::kNothing, 1).ok());
+        EXPECT_TRUE(limits_.Admit("m", Limits::Charge::kNothing, 1).ok());
+        return absl::OkStatus();
+      }).ok());
+  EXPECT_TRUE(ran);
+  // And free again afterwards, also after an error.
+  EXPECT_EQ(Serve([](const memory::Cancelled&) {
+              return absl::DataLossError("x");
+            }).code(),
+            absl::StatusCode::kDataLoss);
+  executor_.Stop();
+  const auto held = limits_.Admit("n", Limits::Charge::kNothing, 1);
+  ASSERT_TRUE(held.ok());
+  const absl::Status refused =
+      Serve([](const memory::Cancelled&) { return absl::OkStatus(); });
+  // Not DRAINING: it did not get as far as the queue.
+  EXPECT_EQ(base::DetailOf(refused).reason, "QUOTA_IN_FLIGHT");
+  EXPECT_EQ(base::DetailOf(refused).quota, "namespaces/n");
+  EXPECT_TRUE(base::DetailOf(refused).retry_after);
+}
+
+TEST_F(DoorTest, RoomIsCheckedBeforeTheWork) {
+  limits_.Set({.defaults = {.sessions = 1}});
+  charge_ = Limits::Charge::kSession;
+  bool ran = false;
+  const absl::Status refused = Serve([&ran](const memory::Cancelled&) {
+    ran = true;
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(base::DetailOf(refused).reason, "QUOTA_SESSIONS");
+  EXPECT_FALSE(base::DetailOf(refused).retry_after);
+  EXPECT_FALSE(ran);
+}
+
 TEST_F(DoorTest, EveryRequestIsCounted) {
   EXPECT_TRUE(
       Serve([](const memory::Cancelled&) { return absl::OkStatus(); }).ok());
   EXPECT_FALSE(Serve([](const memory::Cancelled&) {
                  return absl::DataLossError("x");
                }).ok());
-  const std::string text = metrics_.Text();
+  const std::string text = metrics_.Text({});
   EXPECT_THAT(text, HasSubstr("{code=\"OK\",method=\"Stats\"} 1"));
   EXPECT_THAT(text, HasSubstr("{code=\"DATA_LOSS\",method=\"Stats\"} 1"));
   EXPECT_THAT(text, HasSubstr("mneme_in_flight 0\n"));
@@ -146,7 +193,7 @@ TEST_F(DoorTest, OneLogLineARequestWithoutItsPayload) {
                }).ok());
   const std::string line = ::testing::internal::GetCapturedStderr();
   EXPECT_THAT(line, HasSubstr("\"method\":\"Stats\""));
-  EXPECT_THAT(line, HasSubstr("\"session\":\"s\""));
+  EXPECT_THAT(line, HasSubstr("\"session\":\"namespaces/n/sessions/s\""));
   EXPECT_THAT(line, HasSubstr("\"code\":\"INVALID_ARGUMENT\""));
   EXPECT_THAT(line, HasSubstr("\"reason\":\"INVALID_FIELD\""));
   EXPECT_EQ(line.find("secret"), std::string::npos);

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/fake_clock.h"
 
 namespace mneme::service {
 namespace {
@@ -83,12 +84,27 @@ TEST(Executor, ReadsGoBeforeWritesThatCameEarlier) {
   EXPECT_THAT(order.ran(), ElementsAre("read 1", "read 2", "write"));
 }
 
-TEST(Executor, AWaitingWriteGoesAfterFourReadsInARow) {
-  Executor executor({.threads = 1});
+TEST(Executor, AWriteThatIsNotOldWaitsForAllReads) {
+  testing::FakeClock clock;
+  Executor executor({.threads = 1, .clock = &clock});
+  Order order;
+  Gate gate(&executor);
+  order.Submit(executor, Priority::kWrite, "w");
+  clock.Pass(Executor::kWriteAge - std::chrono::nanoseconds(1));
+  for (int i = 0; i < 6; ++i) order.Submit(executor, Priority::kRead, "r");
+  gate.Open();
+  executor.Stop();
+  EXPECT_THAT(order.ran(), ElementsAre("r", "r", "r", "r", "r", "r", "w"));
+}
+
+TEST(Executor, AnOldWriteGoesAfterFourReadsInARow) {
+  testing::FakeClock clock;
+  Executor executor({.threads = 1, .clock = &clock});
   Order order;
   Gate gate(&executor);
   order.Submit(executor, Priority::kWrite, "w1");
   order.Submit(executor, Priority::kWrite, "w2");
+  clock.Pass(Executor::kWriteAge);
   for (int i = 0; i < 10; ++i) order.Submit(executor, Priority::kRead, "r");
   gate.Open();
   executor.Stop();
@@ -103,7 +119,8 @@ TEST(Executor, AFullQueueRefusesAtOnceAndSaysWhenToRetry) {
   const auto task = [&ran] { ++ran; };
   EXPECT_TRUE(executor.Submit(Priority::kRead, 0, task).ok());
   EXPECT_TRUE(executor.Submit(Priority::kWrite, 0, task).ok());
-  EXPECT_EQ(executor.queued(), 2);
+  EXPECT_EQ(executor.queued().reads, 1);
+  EXPECT_EQ(executor.queued().writes, 1);
   for (const Priority priority : {Priority::kRead, Priority::kWrite}) {
     const absl::Status full = executor.Submit(priority, 0, task);
     EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
@@ -158,6 +175,63 @@ TEST(Executor, StopRunsWhatIsQueuedAndRefusesWhatIsNew) {
   EXPECT_EQ(late.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(base::DetailOf(late).reason, "DRAINING");
   executor.Stop();  // Again: nothing.
+}
+
+TEST(Executor, HalfOfTheThreadsStartNoWrite) {
+  for (const int threads : {2, 3, 4, 8}) {
+    Executor executor({.threads = threads});
+    ASSERT_EQ(executor.writes_max(), (threads + 1) / 2);
+    std::atomic<int> running = 0;
+    std::atomic<int> most = 0;
+    std::latch entered(executor.writes_max());
+    std::latch open(1);
+    for (int i = 0; i < 4 * threads; ++i) {
+      ASSERT_TRUE(executor
+                      .Submit(Priority::kWrite, 0,
+                              [&] {
+                                most = std::max<int>(most, ++running);
+                                if (!entered.try_wait()) entered.count_down();
+                                open.wait();
+                                --running;
+                              })
+                      .ok());
+    }
+    entered.wait();
+    // All the others answer reads while every write that may run hangs.
+    std::latch reads(threads - executor.writes_max());
+    for (int i = 0; i < threads - executor.writes_max(); ++i) {
+      ASSERT_TRUE(
+          executor
+              .Submit(Priority::kRead, 0, [&reads] { reads.arrive_and_wait(); })
+              .ok());
+    }
+    reads.wait();
+    EXPECT_EQ(most, executor.writes_max());
+    open.count_down();
+    executor.Stop();
+    EXPECT_EQ(running, 0);
+    EXPECT_LE(most, executor.writes_max());
+  }
+}
+
+TEST(Executor, SaysWhatATaskWaited) {
+  testing::FakeClock clock;
+  std::vector<std::pair<Priority, std::chrono::steady_clock::duration>> waits;
+  Executor executor({.threads = 1,
+                     .on_task_start =
+                         [&waits](Priority priority, auto waited) {
+                           waits.emplace_back(priority, waited);
+                         },
+                     .clock = &clock});
+  Gate gate(&executor);
+  ASSERT_TRUE(executor.Submit(Priority::kWrite, 0, [] {}).ok());
+  clock.Pass(std::chrono::milliseconds(5));
+  gate.Open();
+  executor.Stop();
+  EXPECT_THAT(
+      waits,
+      ElementsAre(std::pair(Priority::kRead, std::chrono::seconds(0)),
+                  std::pair(Priority::kWrite, std::chrono::milliseconds(5))));
 }
 
 thread_local bool thread_is_set_up = false;

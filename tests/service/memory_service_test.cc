@@ -79,9 +79,10 @@ class MemoryServiceTest : public ::testing::Test {
         memory::Memory::Open(std::make_unique<testing::MapStore>(), &clock_)
             .value();
     executor_ = std::make_unique<Executor>(Executor::Options{.threads = 1});
-    door_ = std::make_unique<Door>(executor_.get(), &metrics_, &clock_);
+    door_ =
+        std::make_unique<Door>(executor_.get(), &metrics_, &limits_, &clock_);
     service_ = std::make_unique<MemoryService>(memory_.get(), door_.get(),
-                                               &metrics_, &clock_);
+                                               &metrics_, &limits_, &clock_);
     v1::CreateSessionRequest request;
     request.set_session(kText);
     request.set_profile_name("text");
@@ -121,9 +122,10 @@ class MemoryServiceTest : public ::testing::Test {
   }
 
   base::RealClock clock_;
-  Metrics metrics_{[] { return Metrics::Levels(); }};
+  Metrics metrics_{"test", "test"};
   std::unique_ptr<memory::Memory> memory_;
   std::vector<std::unique_ptr<grpc::CallbackServerContext>> contexts_;
+  Limits limits_{&clock_, {}};
   std::unique_ptr<MemoryService> service_;
   std::unique_ptr<Door> door_;
   std::unique_ptr<Executor> executor_;  // First to go: it runs the others.
@@ -155,7 +157,7 @@ TEST_F(MemoryServiceTest, WhatWasAppendedIsRecalled) {
   ASSERT_EQ(Ask(&MemoryService::Recall, query, &recalled), absl::OkStatus());
   ASSERT_GT(recalled.passages_size(), 0);
   EXPECT_EQ(recalled.passages(0).text(), "Caroline adopted a grey cat.");
-  EXPECT_THAT(metrics_.Text(), HasSubstr("mneme_tokens_appended_total 1\n"));
+  EXPECT_THAT(metrics_.Text({}), HasSubstr("mneme_tokens_appended_total 1\n"));
 }
 
 TEST_F(MemoryServiceTest, AttentionHasTheShapeOfTheProfile) {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <fstream>
 #include <functional>
 #include <latch>
 #include <memory>
@@ -13,6 +14,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "gmock/gmock.h"
@@ -22,6 +24,7 @@
 #include "mneme/v1/memory_service.grpc.pb.h"
 #include "proto/status.h"
 #include "service/convert_tensor.h"
+#include "service/trace_context.h"
 #include "tests/testing/map_store.h"
 
 namespace mneme::service {
@@ -284,6 +287,38 @@ TEST_F(ServerTest, TheCallersRequestIdComesBack) {
   EXPECT_EQ(std::string(it->second.data(), it->second.size()), "abc-1");
 }
 
+TEST_F(ServerTest, TheCallersTraceGoesOnWithASpanOfOurs) {
+  StartOnLoopback();
+  const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const std::string parent = "00f067aa0ba902b7";
+  const auto echoed = [&](const std::vector<std::string>& traceparents,
+                          const std::string& key) {
+    v1::StatsRequest request;
+    v1::StatsResponse response;
+    grpc::ClientContext context;
+    for (const std::string& header : traceparents) {
+      context.AddMetadata("traceparent", header);
+    }
+    context.AddMetadata("tracestate", "rojo=1,congo=t61");
+    EXPECT_TRUE(stub_->Stats(&context, request, &response).ok());
+    const auto& metadata = context.GetServerInitialMetadata();
+    const auto it = metadata.find(key);
+    return it == metadata.end()
+               ? std::string()
+               : std::string(it->second.data(), it->second.size());
+  };
+  const std::string good = "00-" + trace + "-" + parent + "-01";
+  const auto ours = ParseTraceParent(echoed({good}, "traceparent"));
+  ASSERT_TRUE(ours);
+  EXPECT_EQ(ours->trace_id, trace);
+  EXPECT_NE(ours->span_id, parent);
+  EXPECT_TRUE(ours->sampled);
+  EXPECT_EQ(echoed({good}, "tracestate"), "rojo=1,congo=t61");
+  EXPECT_EQ(echoed({"00-nonsense"}, "traceparent"), "");
+  EXPECT_EQ(echoed({good, good}, "traceparent"), "");
+  EXPECT_EQ(echoed({}, "tracestate"), "");
+}
+
 TEST_F(ServerTest, AnEmptyStepOfAStreamIsRefused) {
   StartOnLoopback();
   grpc::ClientContext context;
@@ -404,6 +439,39 @@ TEST_F(ServerTest, DrainCancelsWhatDoesNotFinishInTime) {
   EXPECT_FALSE(running.ok());
   gate->open.count_down();
   drain.join();
+}
+
+TEST_F(ServerTest, LimitsOfAFileHoldAndSayWhatIsUsedUp) {
+  const std::string path =
+      ::testing::TempDir() + "mneme_limits_" + std::to_string(getpid());
+  std::ofstream(path)
+      << R"({"default": {"sessions": 1}, "namespaces": {"n": {"bytes": 1}}})";
+  Start({.listen = {"127.0.0.1:0"}, .limits_file = path});
+  ASSERT_EQ(Create(), absl::OkStatus());
+  v1::CreateSessionRequest second;
+  second.set_session("namespaces/n/sessions/t");
+  second.set_profile_name("text");
+  v1::CreateSessionResponse created;
+  grpc::ClientContext context;
+  const absl::Status sessions =
+      proto::FromGrpc(stub_->CreateSession(&context, second, &created));
+  EXPECT_EQ(base::DetailOf(sessions).reason, "QUOTA_SESSIONS");
+  // The first fits, since nothing is stored yet.
+  ASSERT_EQ(Append("Words."), absl::OkStatus());
+  const absl::Status bytes = Append("More words.");
+  EXPECT_EQ(bytes.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(base::DetailOf(bytes).reason, "QUOTA_BYTES");
+  EXPECT_EQ(base::DetailOf(bytes).quota, "namespaces/n");
+  std::remove(path.c_str());
+}
+
+TEST_F(ServerTest, LimitsThatCannotBeReadKeepItFromStarting) {
+  const auto missing = Server::Start(
+      std::make_unique<testing::MapStore>(),
+      {.listen = {}, .limits_file = "/nonexistent/limits.json"}, &clock_);
+  EXPECT_EQ(missing.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(missing.status().message()),
+              HasSubstr("/nonexistent/limits.json"));
 }
 
 TEST_F(ServerTest, MetricsAreServedOnTheirOwnAddress) {

@@ -61,7 +61,7 @@ class TransferServiceTest : public ::testing::Test {
       entry.text = words;
       EXPECT_TRUE(text->AppendText(entry, {}).ok());
     }
-    EXPECT_TRUE(text->ForgetEntry(2).ok());
+    EXPECT_TRUE(text->Forget(memory::EntryNumber{2}).ok());
     CreateTokens();
   }
 
@@ -164,9 +164,10 @@ class TransferServiceTest : public ::testing::Test {
   static constexpr uint64_t kTokenCount = 2000;
 
   base::RealClock clock_;
-  Metrics metrics_{[] { return Metrics::Levels(); }};
+  Metrics metrics_{"test", "test"};
   Executor executor_{{.threads = 2}};
-  Door door_{&executor_, &metrics_, &clock_};
+  Limits limits_{&clock_, {}};
+  Door door_{&executor_, &metrics_, &limits_, &clock_};
   std::shared_ptr<testing::MapDisk> disk_ =
       std::make_shared<testing::MapDisk>();
   std::unique_ptr<memory::Memory> memory_;
