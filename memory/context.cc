@@ -139,6 +139,7 @@ absl::StatusOr<ContextResult> AssembleOver(
   Packer packer(view, query.budget_tokens);
   packer.AddRecent(query.recent_entries, cancelled);
   for (RecalledPassage& passage : recalled.passages) {
+    if (cancelled()) return absl::CancelledError("the caller is gone");
     packer.AddRecalled(std::move(passage));
   }
   ContextResult result = Print(packer.Take());

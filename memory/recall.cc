@@ -144,6 +144,7 @@ absl::StatusOr<RecallResult> RecallOver(
       AttendSentences(view, positions, encoder, query.query, cancelled));
   const std::vector<TermCount> terms = TermsOf(query.query);
   const std::vector<ScoredPassage> lexical = text.lexical->Score(terms);
+  if (cancelled()) return absl::CancelledError("the caller is gone");
 
   std::array<std::vector<RowLogit>, kSemanticHeads.size()> rows;
   for (const AttendedItem& item : semantic.items) {
@@ -157,10 +158,12 @@ absl::StatusOr<RecallResult> RecallOver(
   const std::vector<FusedPassage> fused =
       Fuse({.passage_count = text.passage_count, .scores = lexical}, evidence,
            [&](uint32_t passage) { return text.Joined(passage); });
+  if (cancelled()) return absl::CancelledError("the caller is gone");
   result.shares = FuseShares(view, semantic, fused);
 
   for (const FusedPassage& found : fused) {
     if (result.passages.size() == query.limit) break;
+    if (cancelled()) return absl::CancelledError("the caller is gone");
     const Entry& entry = *(*text.passages)[found.passage].entry;
     if (!Matches(query.filter, entry)) continue;
     RecalledPassage passage = DescribePassage(view, found.passage);

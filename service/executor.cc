@@ -24,7 +24,7 @@ Executor::Executor(Options options)
   CHECK(options_.queue_tasks > 0);
   threads_.reserve(options_.threads);
   for (int i = 0; i < options_.threads; ++i) {
-    threads_.emplace_back([this] { Loop(); });
+    threads_.emplace_back([this, i] { Loop(/*only_reads=*/i >= writes_max_); });
   }
 }
 
@@ -32,6 +32,7 @@ Executor::~Executor() { Stop(); }
 
 absl::Status Executor::Submit(Priority priority, size_t bytes,
                               std::function<void()> task) {
+  bool reader_is_idle = false;
   {
     base::MutexLock lock(&mutex_);
     if (stopping_) {
@@ -60,8 +61,11 @@ absl::Status Executor::Submit(Priority priority, size_t bytes,
     queued_bytes_ += bytes;
     (priority == Priority::kRead ? reads_ : writes_)
         .push_back({bytes, clock_->Ticks(), priority, std::move(task)});
+    // Those that were woken still count until they run.
+    reader_is_idle =
+        priority == Priority::kRead && idle_readers_ >= reads_.size();
   }
-  wake_.NotifyOne();
+  (reader_is_idle ? wake_reader_ : wake_both_).NotifyOne();
   return absl::OkStatus();
 }
 
@@ -70,7 +74,8 @@ void Executor::Stop() {
     base::MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  wake_.NotifyAll();
+  wake_reader_.NotifyAll();
+  wake_both_.NotifyAll();
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
@@ -81,59 +86,48 @@ Executor::Depth Executor::queued() const {
   return {.reads = reads_.size(), .writes = writes_.size()};
 }
 
-void Executor::Loop() {
-  if (options_.on_thread_start) options_.on_thread_start();
+void Executor::Loop(bool only_reads) {
+  if (options_.on_thread_start) options_.on_thread_start(only_reads);
   while (true) {
     Task task;
     {
       base::MutexLock lock(&mutex_);
-      while (!MayStart()) {
-        // A write that waits for another to end is that one's to wake.
-        if (stopping_ && reads_.empty() && writes_.empty()) return;
-        wake_.Wait(&mutex_);
+      while (reads_.empty() && (only_reads || writes_.empty())) {
+        if (stopping_) return;
+        if (only_reads) {
+          ++idle_readers_;
+          wake_reader_.Wait(&mutex_);
+          --idle_readers_;
+        } else {
+          wake_both_.Wait(&mutex_);
+        }
       }
-      task = Next();
+      task = Next(only_reads);
     }
     if (options_.on_task_start) {
       options_.on_task_start(task.priority, clock_->Ticks() - task.came);
     }
     task.run();
-    Ended(task.priority);
   }
 }
-
-bool Executor::MayStartWrite() const {
-  return !writes_.empty() && writes_running_ < writes_max_;
-}
-
-bool Executor::MayStart() const { return !reads_.empty() || MayStartWrite(); }
 
 bool Executor::WriteIsDue() const {
   return reads_in_a_row_ >= kReadsPerWrite &&
          clock_->Ticks() - writes_.front().came >= kWriteAge;
 }
 
-Executor::Task Executor::Next() {
-  const bool take_write = MayStartWrite() && (reads_.empty() || WriteIsDue());
+Executor::Task Executor::Next(bool only_reads) {
+  const bool take_write =
+      !only_reads && !writes_.empty() && (reads_.empty() || WriteIsDue());
+  // This thread may have been woken for the write.
+  if (!only_reads && !take_write && !writes_.empty()) wake_both_.NotifyOne();
   // Reads count only while a write waits behind them.
   reads_in_a_row_ = take_write || writes_.empty() ? 0 : reads_in_a_row_ + 1;
   std::deque<Task>& queue = take_write ? writes_ : reads_;
   Task task = std::move(queue.front());
   queue.pop_front();
   queued_bytes_ -= task.bytes;
-  if (take_write) ++writes_running_;
   return task;
-}
-
-void Executor::Ended(Priority priority) {
-  if (priority == Priority::kRead) return;
-  base::MutexLock lock(&mutex_);
-  --writes_running_;
-  if (stopping_) {
-    wake_.NotifyAll();  // Those that waited for this may end.
-  } else if (MayStartWrite()) {
-    wake_.NotifyOne();  // This thread may take a read.
-  }
 }
 
 }  // namespace mneme::service

@@ -24,8 +24,8 @@ class Executor {
   // Somebody waits for a read; a write can follow. Yet a stream of reads never
   // keeps writes from progressing: one that has waited for kWriteAge goes
   // before reads, after kReadsPerWrite of them in a row. And a flood of writes
-  // never keeps reads waiting: half of the threads start no write, unless there
-  // is but one thread.
+  // never keeps reads waiting: half of the threads take no writes, unless there
+  // is but one.
   enum class Priority { kRead, kWrite };
   static constexpr int kReadsPerWrite = 4;
   // Some reads long: nobody notices, and a burst of reads goes first.
@@ -41,8 +41,9 @@ class Executor {
     // Waiting tasks, and the bytes of the requests they hold.
     size_t queue_tasks = 1024;
     size_t queue_bytes = size_t{512} << 20;
-    // Called by each thread before its first task; may be empty.
-    std::function<void()> on_thread_start = {};
+    // Called by each thread before its first task; may be empty. `only_reads`
+    // is false for the threads that take both.
+    std::function<void(bool only_reads)> on_thread_start = {};
     // Called with what a task waited, before it starts; may be empty.
     std::function<void(Priority priority,
                        std::chrono::steady_clock::duration waited)>
@@ -82,24 +83,22 @@ class Executor {
     std::function<void()> run = {};
   };
 
-  void Loop();
-  bool MayStartWrite() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool MayStart() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Loop(bool only_reads);
   bool WriteIsDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Task Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Ended(Priority priority);
+  Task Next(bool only_reads) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   const base::RealClock real_clock_;
   const base::Clock* const clock_;
   const int writes_max_;
   mutable base::Mutex mutex_;
-  base::CondVar wake_;
+  base::CondVar wake_reader_;  // The threads that take only reads.
+  base::CondVar wake_both_;    // The others.
+  size_t idle_readers_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<Task> reads_ ABSL_GUARDED_BY(mutex_);
   std::deque<Task> writes_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   int reads_in_a_row_ ABSL_GUARDED_BY(mutex_) = 0;
-  int writes_running_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

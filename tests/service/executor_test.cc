@@ -239,7 +239,7 @@ thread_local bool thread_is_set_up = false;
 TEST(Executor, EveryThreadIsSetUpBeforeItsFirstTask) {
   constexpr int kThreads = 4;
   Executor executor({.threads = kThreads,
-                     .on_thread_start = [] { thread_is_set_up = true; }});
+                     .on_thread_start = [](bool) { thread_is_set_up = true; }});
   std::atomic<int> set_up = 0;
   // Nobody passes before all threads have come.
   std::barrier all(kThreads);
