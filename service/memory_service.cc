@@ -81,11 +81,15 @@ MemoryService::MemoryService(memory::Memory* memory, Door* door,
   SetMessageAllocatorFor_Recall(AnyUnaryCalls());
   SetMessageAllocatorFor_Attend(AnyUnaryCalls());
   SetMessageAllocatorFor_Forget(AnyUnaryCalls());
+  SetMessageAllocatorFor_ForkSession(AnyUnaryCalls());
   SetMessageAllocatorFor_AssembleContext(AnyUnaryCalls());
   SetMessageAllocatorFor_CreateSession(AnyUnaryCalls());
   SetMessageAllocatorFor_GetSession(AnyUnaryCalls());
   SetMessageAllocatorFor_ListSessions(AnyUnaryCalls());
+  SetMessageAllocatorFor_UpdateSession(AnyUnaryCalls());
   SetMessageAllocatorFor_DeleteSession(AnyUnaryCalls());
+  SetMessageAllocatorFor_DeleteNamespace(AnyUnaryCalls());
+  SetMessageAllocatorFor_GetOperation(AnyUnaryCalls());
   SetMessageAllocatorFor_GetCompressiveState(AnyUnaryCalls());
   SetMessageAllocatorFor_CommitWindow(AnyUnaryCalls());
   SetMessageAllocatorFor_ReadTokens(AnyUnaryCalls());

@@ -30,7 +30,8 @@ const Histogram::BucketBoundaries kSecondsBuckets = {
 constexpr std::array<const char*, memory::kTierCount> kTiers = {
     "sink", "window", "knn", "compressive"};
 constexpr std::array<const char*, 2> kPriorities = {"read", "write"};
-constexpr std::array<const char*, 3> kStoreCalls = {"read", "scan", "compact"};
+constexpr std::array<const char*, 4> kStoreCalls = {"read", "scan", "compact",
+                                                    "checkpoint"};
 
 Family<Counter>& Counters(prometheus::Registry& registry, const char* name,
                           const char* help) {
@@ -92,6 +93,9 @@ std::vector<prometheus::MetricFamily> FamiliesOf(
       Level("mneme_open_sessions", "Sessions open in memory.",
             {{"", levels.open_sessions}}),
       Level("mneme_streams", "Streams open.", {{"", levels.streams}}),
+      Level("mneme_pending_operations",
+            "Deletions whose bytes have not left the disk.",
+            {{"", levels.pending_operations}}),
       Level("mneme_disk_bytes", "Bytes of the data on disk, roughly.",
             {{"", levels.disk_bytes}}),
       Level("mneme_disk_free_bytes",
@@ -164,7 +168,7 @@ struct Metrics::Impl {
   Counter& write_bytes = Counters(*registry, "mneme_store_write_bytes_total",
                                   "Bytes written to the store.")
                              .Add({});
-  std::array<Histogram*, 3> calls =
+  std::array<Histogram*, 4> calls =
       EachOf(Histograms(*registry, "mneme_store_call_seconds",
                         "Time of the store's other calls."),
              "call", kStoreCalls);
@@ -201,7 +205,7 @@ Metrics::Metrics(const std::string& version, const std::string& kernels)
       .Add({{"version", version}, {"kernels", kernels}})
       .Set(1);
   // What must page somebody at its first occurrence starts at 0.
-  for (const char* call : {"write", "read", "scan", "compact"}) {
+  for (const char* call : {"write", "read", "scan", "compact", "checkpoint"}) {
     impl_->store_failures.Add({{"call", call}, {"code", "DATA_LOSS"}});
     impl_->store_failures.Add({{"call", call}, {"code", "UNAVAILABLE"}});
   }

@@ -30,13 +30,14 @@ class Metrics {
     uint64_t sessions = 0;
     uint64_t open_sessions = 0;
     uint64_t streams = 0;
+    uint64_t pending_operations = 0;
     uint64_t disk_bytes = 0;
     // Of the file system that holds the data; 0, 0: not known.
     uint64_t disk_free_bytes = 0;
     uint64_t disk_size_bytes = 0;
   };
 
-  enum class StoreCall { kRead, kScan, kCompact };
+  enum class StoreCall { kRead, kScan, kCompact, kCheckpoint };
 
   // What `version` and `kernels` this is, a metric of its own.
   Metrics(const std::string& version, const std::string& kernels);

@@ -40,6 +40,14 @@ absl::Status ObservedStore::Scan(
   return scanned;
 }
 
+absl::Status ObservedStore::Checkpoint(const std::string& directory) {
+  const auto started = clock_->Ticks();
+  absl::Status written = inside_->Checkpoint(directory);
+  metrics_->StoreCalled(Metrics::StoreCall::kCheckpoint, 0, 0, written,
+                        SecondsSince(started));
+  return written;
+}
+
 absl::Status ObservedStore::Compact(const std::string& begin,
                                     const std::string& end) {
   const auto started = clock_->Ticks();

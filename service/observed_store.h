@@ -27,6 +27,10 @@ class ObservedStore final : public memory::Store {
       const std::string& begin, const std::string& end,
       const std::function<bool(std::string_view key, std::string_view value)>&
           visit) const override;
+  std::unique_ptr<const memory::StoreView> Freeze() const override {
+    return inside_->Freeze();
+  }
+  absl::Status Checkpoint(const std::string& directory) override;
   absl::Status Compact(const std::string& begin,
                        const std::string& end) override;
   std::unique_ptr<const memory::StoreView> Freeze() const override {

@@ -180,6 +180,7 @@ Metrics::Levels Server::LevelsNow() const {
       .sessions = counts.sessions,
       .open_sessions = counts.open_sessions,
       .streams = service_.open_streams(),
+      .pending_operations = counts.pending_operations,
       .disk_bytes = counts.disk_bytes};
   struct statvfs disk = {};
   if (!options_.data_dir.empty() &&
