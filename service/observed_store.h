@@ -33,12 +33,6 @@ class ObservedStore final : public memory::Store {
   absl::Status Checkpoint(const std::string& directory) override;
   absl::Status Compact(const std::string& begin,
                        const std::string& end) override;
-  std::unique_ptr<const memory::StoreView> Freeze() const override {
-    return inside_->Freeze();
-  }
-  absl::Status Checkpoint(const std::string& directory) override {
-    return inside_->Checkpoint(directory);
-  }
   uint64_t ApproximateBytes() const override {
     return inside_->ApproximateBytes();
   }

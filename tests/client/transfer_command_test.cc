@@ -68,7 +68,8 @@ class FakeTransfer final : public v1::TransferService::Service {
   Ran Run(std::vector<std::string> arguments) {
     const ServerHooks hooks = {
         .serve = [](int, const char* const*) { return 99; },
-        .open = [&](const std::string&) -> absl::StatusOr<EmbeddedServer> {
+        .open = [&](const std::string&,
+                    bool) -> absl::StatusOr<EmbeddedServer> {
           return EmbeddedServer{server_->InProcessChannel({}), nullptr};
         }};
     arguments.insert(arguments.begin(), {"--data", "fake"});
