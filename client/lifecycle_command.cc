@@ -73,7 +73,9 @@ absl::StatusOr<v1::ForgetRequest> RequestOf(const ForgetOptions& options) {
   if (by_time) {
     ASSIGN_OR_RETURN(*request.mutable_time_range(), ParseTimes(options));
   }
-  if (by_filter) {
+  if (by_filter && !options.role && options.metadata.empty()) {
+    request.set_source(*options.source);
+  } else if (by_filter) {
     v1::RecallFilter& filter = *request.mutable_filter();
     filter.set_source(options.source.value_or(""));
     filter.set_role(options.role.value_or(""));

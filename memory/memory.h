@@ -121,7 +121,8 @@ class Memory {
   // seal.
   void Changed(const std::shared_ptr<Session>& session);
 
-  // What the background thread does once a second.
+  // What the background thread does when woken, and once a second.
+  void CleanUp();
   void CloseIdle();
   void DeleteExpired();
 
@@ -175,13 +176,14 @@ class Memory {
   // Writes `batch`, and with it the record: from then on the session exists.
   absl::Status Add(SessionRecord record, WriteBatch batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(structure_);
-  // Now, and never the same twice: sessions of one name differ in it.
-  int64_t CreateTime() ABSL_EXCLUSIVE_LOCKS_REQUIRED(structure_);
+  // Now, and never the same twice in a namespace: sessions of one name differ
+  // in it.
+  int64_t CreateTime(const std::string& space)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(structure_);
 
   // The background thread's: pieces of work, each true when there is more.
   bool Work();
   bool SealSome();
-  void CleanUp();
   absl::Status CleanSession(const Operation& operation,
                             std::set<uint64_t>& uids);
   absl::Status EraseFrom(uint64_t uid);
@@ -195,7 +197,8 @@ class Memory {
   // Held over every write that changes which sessions there are.
   base::Mutex structure_;
   uint64_t uid_next_ ABSL_GUARDED_BY(structure_) = 1;
-  int64_t last_create_us_ ABSL_GUARDED_BY(structure_) = 0;
+  // By namespace: none can tell from its own times that there are others.
+  std::map<std::string, int64_t> last_create_us_ ABSL_GUARDED_BY(structure_);
   // How many sessions read each trunk.
   std::map<uint64_t, uint64_t> trunk_readers_ ABSL_GUARDED_BY(structure_);
 

@@ -59,6 +59,10 @@ class FakeMemory final : public v1::MemoryService::Service {
   v1::AttendRequest attend_request;
   std::function<v1::AttendResponse(const v1::AttendRequest&)> attend;
   v1::ForgetRequest forget_request;
+  v1::ForkSessionRequest fork_request;
+  v1::UpdateSessionRequest update_request;
+  std::string operation;     // That forgets name; none when empty.
+  int looks_until_done = 0;  // GetOperation says done when it is not positive.
   v1::CreateSessionRequest create_request;
   v1::VerifyResponse verify_response;
   v1::StatsResponse stats_response;
@@ -113,6 +117,7 @@ class FakeMemory final : public v1::MemoryService::Service {
     return Answer("Forget", request->session(), [&] {
       response->set_entries(2);
       response->set_tokens(7);
+      response->set_operation(operation);
     });
   }
   grpc::Status CreateSession(grpc::ServerContext*,
@@ -192,6 +197,35 @@ class FakeMemory final : public v1::MemoryService::Service {
         *response->add_sessions() = session;
       }
     });
+  }
+  grpc::Status ForkSession(grpc::ServerContext*,
+                           const v1::ForkSessionRequest* request,
+                           v1::ForkSessionResponse* response) override {
+    fork_request = *request;
+    return Answer("ForkSession", request->session(), [&] {
+      response->mutable_session()->set_name(request->fork());
+    });
+  }
+  grpc::Status UpdateSession(grpc::ServerContext*,
+                             const v1::UpdateSessionRequest* request,
+                             v1::UpdateSessionResponse* response) override {
+    update_request = *request;
+    return Answer("UpdateSession", request->session(), [&] {
+      response->mutable_session()->set_name(request->session());
+    });
+  }
+  grpc::Status DeleteNamespace(grpc::ServerContext*,
+                               const v1::DeleteNamespaceRequest*,
+                               v1::DeleteNamespaceResponse* response) override {
+    response->set_sessions(3);
+    return grpc::Status::OK;
+  }
+  grpc::Status GetOperation(grpc::ServerContext*,
+                            const v1::GetOperationRequest* request,
+                            v1::GetOperationResponse* response) override {
+    response->mutable_operation()->set_name(request->name());
+    response->mutable_operation()->set_done(--looks_until_done <= 0);
+    return grpc::Status::OK;
   }
   grpc::Status DeleteSession(grpc::ServerContext*,
                              const v1::DeleteSessionRequest* request,

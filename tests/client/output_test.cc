@@ -10,7 +10,8 @@ namespace mneme::client {
 namespace {
 
 TEST(ToJson, KeepsFieldNamesAndDefaults) {
-  EXPECT_EQ(ToJson(v1::ForgetResponse()), R"({"entries":"0","tokens":"0"})");
+  EXPECT_EQ(ToJson(v1::ForgetResponse()),
+            R"({"entries":"0","tokens":"0","operation":""})");
 }
 
 TEST(ExitCodeOf, TellsWhatToDo) {

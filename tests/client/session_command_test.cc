@@ -165,40 +165,6 @@ TEST_F(SessionCommand, CommitSaysWhatWentWhere) {
   EXPECT_EQ(RunOn(fake_, {"commit", "s2"}).code, kExitNotFound);
 }
 
-TEST_F(SessionCommand, ForgetNeedsExactlyOneTarget) {
-  fake_.AddSession(Name("s1"));
-  EXPECT_EQ(RunOn(fake_, {"forget", "s1"}).code, kExitUsage);
-  EXPECT_EQ(
-      RunOn(fake_, {"forget", "s1", "--entry", "1", "--source", "a"}).code,
-      kExitUsage);
-  EXPECT_THAT(fake_.calls, IsEmpty());
-  const Ran ran = RunOn(fake_, {"forget", "s1", "--entry", "0"});
-  EXPECT_EQ(ran.code, kExitOk) << ran.err;
-  EXPECT_EQ(ran.out, "forgot 2 entries, 7 tokens\n");
-  EXPECT_EQ(fake_.forget_request.target_case(), v1::ForgetRequest::kEntry);
-  RunOn(fake_, {"forget", "s1", "--source", "a"});
-  EXPECT_EQ(fake_.forget_request.source(), "a");
-}
-
-TEST_F(SessionCommand, ForgetOnADryRunForgetsNothing) {
-  fake_.AddSession(Name("s1"));
-  const Ran ran =
-      RunOn(fake_, {"forget", "s1", "--source", "a.txt", "--dry-run"});
-  EXPECT_EQ(ran.code, kExitOk) << ran.err;
-  EXPECT_EQ(ran.out, "would forget 2 entries, 7 tokens\n");
-  EXPECT_TRUE(fake_.forget_request.dry_run());
-}
-
-TEST_F(SessionCommand, DeleteAsksForYes) {
-  fake_.AddSession(Name("s1")).set_entries(3);
-  const Ran asked = RunOn(fake_, {"delete", "s1"});
-  EXPECT_EQ(asked.code, kExitUsage);
-  EXPECT_THAT(asked.err, HasSubstr("3 entries"));
-  EXPECT_EQ(fake_.sessions.size(), 1);
-  EXPECT_EQ(RunOn(fake_, {"delete", "s1", "--yes"}).code, kExitOk);
-  EXPECT_THAT(fake_.sessions, IsEmpty());
-}
-
 TEST_F(SessionCommand, VerifySaysWhetherASessionIsClean) {
   fake_.AddSession(Name("s1"));
   fake_.verify_response.set_clean(true);

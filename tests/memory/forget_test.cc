@@ -1,5 +1,6 @@
 #include "memory/forget.h"
 
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <thread>
@@ -21,12 +22,11 @@ SessionName Name(const std::string& session) {
   return {.space = "test", .session = session};
 }
 
-void WaitFor(Memory& memory, const std::string& operation) {
-  for (int i = 0; i < 2000; ++i) {
-    if (memory.FindOperation(operation)->done()) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  FAIL() << operation << " is not done";
+void ExpectDone(Memory& memory, const std::string& operation) {
+  memory.CleanUp();  // Whether the background thread is at it or not.
+  const auto found = memory.FindOperation(operation);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_TRUE(found->done()) << found->error;
 }
 
 absl::Status SayAt(Session& session, std::string_view text, int64_t time_us,
@@ -178,7 +178,7 @@ TEST(Operations, SayWhenTheBytesAreGoneAndSurviveARestart) {
   EXPECT_EQ(forgotten->result.tokens, 10u);
   session.reset();
   house.Reopen();  // Maybe before it was done.
-  WaitFor(house.memory(), forgotten->operation);
+  ExpectDone(house.memory(), forgotten->operation);
   const std::string row =
       tokens.keys.substr(15 * profile.key_bytes(), profile.key_bytes());
   {
@@ -191,7 +191,7 @@ TEST(Operations, SayWhenTheBytesAreGoneAndSurviveARestart) {
   const auto deleted = house.memory().DeleteNamespace("test");
   ASSERT_TRUE(deleted.ok()) << deleted.status();
   EXPECT_EQ(deleted->sessions, 1u);
-  WaitFor(house.memory(), deleted->operation);
+  ExpectDone(house.memory(), deleted->operation);
   EXPECT_TRUE(absl::IsNotFound(
       house.memory().FindOperation(forgotten->operation).status()));
   EXPECT_TRUE(absl::IsNotFound(house.Find("s").status()));
