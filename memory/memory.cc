@@ -139,8 +139,9 @@ absl::Status Memory::LoadSessions() {
         slot->name = *name;
         absl::StatusOr<SessionRecord> session = DecodeSession(key, bytes);
         if (session.ok()) {
-          last_create_us_ =
-              std::max(last_create_us_, session->header.create_time_us);
+          int64_t& last_create_us = last_create_us_[name->space];
+          last_create_us =
+              std::max(last_create_us, session->header.create_time_us);
           for (const Trunk& trunk : session->branch.trunks) {
             ++trunk_readers_[trunk.uid];
           }
@@ -192,9 +193,10 @@ void Memory::Release(const SessionName& name) {
   slots_.erase(Key{name.space, name.session});
 }
 
-int64_t Memory::CreateTime() {
-  last_create_us_ = std::max(last_create_us_ + 1, MicrosNow(*clock_));
-  return last_create_us_;
+int64_t Memory::CreateTime(const std::string& space) {
+  int64_t& last_us = last_create_us_[space];
+  last_us = std::max(last_us + 1, MicrosNow(*clock_));
+  return last_us;
 }
 
 void Memory::DropImports() {
@@ -241,7 +243,7 @@ absl::StatusOr<std::shared_ptr<Session>> Memory::Create(const SessionName& name,
     const uint64_t uid = TakeUid(batch);
     RETURN_IF_ERROR(Add({.header = {.name = name,
                                     .profile = std::move(profile),
-                                    .create_time_us = CreateTime()},
+                                    .create_time_us = CreateTime(name.space)},
                          .ttl_us = ttl_us,
                          .branch = {.uid = uid, .trunks = {}}},
                         std::move(batch)));
@@ -315,7 +317,7 @@ absl::Status Memory::Fork(const SessionName& name, const SessionName& fork,
     const uint64_t own_uid = TakeUid(batch);
     slot->record = {.header = {.name = fork,
                                .profile = self.header.profile,
-                               .create_time_us = CreateTime()},
+                               .create_time_us = CreateTime(fork.space)},
                     .ttl_us = ttl_us.value_or(self.ttl_us),
                     .branch = {.uid = TakeUid(batch), .trunks = {}}};
     RETURN_IF_ERROR(

@@ -176,7 +176,8 @@ class Memory {
   absl::Status Add(SessionRecord record, WriteBatch batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(structure_);
   // Now, and never the same twice: sessions of one name differ in it.
-  int64_t CreateTime() ABSL_EXCLUSIVE_LOCKS_REQUIRED(structure_);
+  int64_t CreateTime(const std::string& space)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(structure_);
 
   // The background thread's: pieces of work, each true when there is more.
   bool Work();
@@ -195,7 +196,9 @@ class Memory {
   // Held over every write that changes which sessions there are.
   base::Mutex structure_;
   uint64_t uid_next_ ABSL_GUARDED_BY(structure_) = 1;
-  int64_t last_create_us_ ABSL_GUARDED_BY(structure_) = 0;
+  // Of each namespace: no two sessions of a name are of one time, and no tenant
+  // can move or learn of another's.
+  std::map<std::string, int64_t> last_create_us_ ABSL_GUARDED_BY(structure_);
   // How many sessions read each trunk.
   std::map<uint64_t, uint64_t> trunk_readers_ ABSL_GUARDED_BY(structure_);
 
