@@ -146,6 +146,11 @@ class Tenant {
     request.set_top_items(4);
     return Ask<v1::AttendResponse>(&Stub::Attend, request, session);
   }
+  absl::Status Fork(const std::string& session, const std::string& fork) {
+    v1::ForkSessionRequest request;
+    request.set_fork(Session(fork));
+    return Ask<v1::ForkSessionResponse>(&Stub::ForkSession, request, session);
+  }
   absl::Status Recall(const std::string& session, const std::string& query) {
     v1::RecallRequest request;
     request.set_query(query);
@@ -248,6 +253,8 @@ std::vector<std::string> LiveThrough(Tenant& tenant,
     ok(tenant.Look<v1::GetCompressiveStateResponse>(&Stub::GetCompressiveState,
                                                     "run"));
   }
+  ok(tenant.Fork("notes", "copy"));
+  ok(tenant.Recall("copy", "who opened the door"));
   ok(tenant.Recall("notes", "who opened the door"));
   ok(tenant.Assemble("notes", "door"));
   ok(tenant.Say("notes", "It rained."));  // Replayed.
