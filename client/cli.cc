@@ -507,15 +507,24 @@ Exit code 6 when something is not as it should be.
 Examples:
   mneme verify notes
   mneme verify --all          every session of the namespace "default"
-  mneme verify --all team     every session of the namespace "team")");
+  mneme verify --all team     every session of the namespace "team"
+  mneme verify --forgotten    search the raw files for what was forgotten)");
   auto options = std::make_shared<VerifyOptions>();
   command
       ->add_option("session", options->session,
                    "Session, or with --all a namespace")
       ->type_name("");
   command->add_flag("--all", options->all, "Every session of a namespace");
+  auto forgotten = std::make_shared<bool>(false);
+  command
+      ->add_flag("--forgotten", *forgotten,
+                 "Search every file of the data directory, and the snapshots, "
+                 "for forgotten bytes")
+      ->excludes(command->get_option("session"))
+      ->excludes(command->get_option("--all"));
   command->callback([=, &line] {
-    line.run = [options](Context& context) {
+    line.run = [=](Context& context) {
+      if (*forgotten) return RunVerifyForgotten(context);
       return RunVerify(*options, context);
     };
   });
@@ -599,6 +608,11 @@ void AddUpkeep(CLI::App& app, CommandLine& line) {
   AddCommand(app, "compact",
              "Rewrite the store, so that deleted bytes leave the disk")
       ->callback([&line] { line.run = RunCompact; });
+  AddCommand(app, "doctor", "Say what is wrong, and what to do about it", R"(
+Looks at the server, or with --data at a directory that no server has open; a
+server that does not answer is a finding too. Reads every record once.
+Exit code 6 when something is broken, 0 when there are only warnings.)")
+      ->callback([&line] { line.run = RunDoctor; });
 }
 
 void AddImport(CLI::App& app, CommandLine& line) {

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -196,14 +197,26 @@ absl::StatusOr<int> RunVerify(const VerifyOptions& options, Context& context) {
     for (const v1::Session& session : sessions.sessions()) {
       names.push_back(session.name());
     }
+    if (names.empty()) {
+      // A misspelt namespace must not look like a clean one.
+      return base::Error(
+          absl::StatusCode::kNotFound,
+          absl::StrCat("no sessions in ", NamespaceName(options.session),
+                       ": nothing was verified"),
+          {.reason = "NO_SESSIONS"});
+    }
   } else {
     names.push_back(SessionName(options.session));
   }
   bool clean = true;
+  std::map<std::string, uint64_t> checked;  // By the name of the check.
   auto report = nlohmann::ordered_json::array();
   for (const std::string& name : names) {
     ASSIGN_OR_RETURN(const v1::VerifyResponse response, Verify(*client, name));
     clean &= response.clean();
+    for (const v1::VerifyCheck& check : response.checks()) {
+      checked[check.name()] += check.checked();
+    }
     if (context.json()) {
       nlohmann::ordered_json session = {{"session", name}};
       session.update(nlohmann::ordered_json::parse(ToJson(response)));
@@ -218,7 +231,11 @@ absl::StatusOr<int> RunVerify(const VerifyOptions& options, Context& context) {
     context.out() << (options.all ? all : report[0]).dump() << std::endl;
   } else if (options.all) {
     context.out() << names.size() << " sessions, "
-                  << (clean ? "all clean" : "NOT ALL CLEAN") << std::endl;
+                  << (clean ? "all clean" : "NOT ALL CLEAN") << ", checked";
+    for (const auto& [name, count] : checked) {
+      context.out() << " " << Printable(name) << " " << count;
+    }
+    context.out() << std::endl;
   }
   return clean ? kExitOk : kExitNotClean;
 }

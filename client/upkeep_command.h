@@ -10,6 +10,13 @@ namespace mneme::client {
 
 absl::StatusOr<int> RunCompact(Context& context);
 
+// kExitNotClean when forgotten bytes were found, in snapshots too.
+absl::StatusOr<int> RunVerifyForgotten(Context& context);
+
+// What is wrong, and what to do; a server or directory that cannot be opened is
+// a finding too. kExitNotClean when a finding is an error.
+absl::StatusOr<int> RunDoctor(Context& context);
+
 }  // namespace mneme::client
 
 #endif  // MNEME_CLIENT_UPKEEP_COMMAND_H_

@@ -6,17 +6,14 @@
 #include "memory/records.h"
 
 namespace mneme::memory {
-namespace {
 
-bool Decode(std::string_view payload, ForgottenRun& run) {
+bool DecodeForgotten(std::string_view payload, ForgottenRun& run) {
   base::ByteReader in(payload);
   run.seqs.begin = in.Number<uint64_t>();
   run.seqs.end = in.Number<uint64_t>();
   while (in.ok() && in.left() > 0) run.probes.push_back(in.Number<Probe>());
   return in.done() && !run.seqs.empty();
 }
-
-}  // namespace
 
 void PutForgotten(uint64_t uid, const ForgottenRun& run, WriteBatch& batch) {
   base::ByteWriter payload;
@@ -30,16 +27,17 @@ void PutForgotten(uint64_t uid, const ForgottenRun& run, WriteBatch& batch) {
 absl::Status ScanForgotten(
     const Store& store, uint64_t uid,
     const std::function<void(const ForgottenRun&)>& visit) {
-  return ScanRecords(
-      store, AllOf(uid, RecordKind::kForgotten), RecordKind::kForgotten,
-      [&](std::string_view key, std::string_view payload) {
-        ForgottenRun run;
-        if (!Decode(payload, run) || key != ForgottenKey(uid, run.seqs.begin)) {
-          return false;
-        }
-        visit(run);
-        return true;
-      });
+  return ScanRecords(store, AllOf(uid, RecordKind::kForgotten),
+                     RecordKind::kForgotten,
+                     [&](std::string_view key, std::string_view payload) {
+                       ForgottenRun run;
+                       if (!DecodeForgotten(payload, run) ||
+                           key != ForgottenKey(uid, run.seqs.begin)) {
+                         return false;
+                       }
+                       visit(run);
+                       return true;
+                     });
 }
 
 absl::Status LoadForgotten(const Store& store, uint64_t uid,

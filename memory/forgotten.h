@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -21,6 +22,8 @@ struct ForgottenRun {
   std::vector<Probe> probes;
 };
 
+// False for what does not decode.
+bool DecodeForgotten(std::string_view payload, ForgottenRun& run);
 void PutForgotten(uint64_t uid, const ForgottenRun& run, WriteBatch& batch);
 
 // In the order of the log. Errors: DATA_LOSS for a record that is not sound;

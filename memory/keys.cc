@@ -15,6 +15,13 @@ void AppendBigEndian(T number, std::string& key) {
   }
 }
 
+uint64_t ReadBigEndian(std::string_view bytes) {
+  uint64_t number = 0;
+  for (const char byte : bytes)
+    number = number << 8 | static_cast<uint8_t>(byte);
+  return number;
+}
+
 std::string Prefix(uint64_t uid) {
   std::string key(1, kDataPrefix);
   AppendBigEndian(uid, key);
@@ -75,6 +82,7 @@ uint64_t NumberIn(std::string_view key) {
 }
 
 KeyRange Everything() { return {"", "\xFF"}; }
+
 std::string ImportKey(uint64_t uid) {
   std::string key = "I/";
   AppendBigEndian(uid, key);
@@ -114,6 +122,20 @@ std::optional<SeqRange> RowsAt(std::string_view key) {
     default:
       return std::nullopt;
   }
+}
+
+std::optional<RecordPlace> PlaceOfKey(std::string_view key) {
+  constexpr size_t kKindAt = 1 + sizeof(uint64_t);
+  if (key.size() <= kKindAt || key[0] != kDataPrefix) return {};
+  RecordPlace place{.uid = ReadBigEndian(key.substr(1, sizeof(uint64_t))),
+                    .kind = static_cast<RecordKind>(key[kKindAt])};
+  const std::string_view rest = key.substr(kKindAt + 1);
+  const bool named = place.kind == RecordKind::kRequest ||
+                     place.kind == RecordKind::kCheckpoint;
+  if (!named && rest.size() >= sizeof(uint64_t)) {
+    place.number = NumberIn(key);
+  }
+  return place;
 }
 
 std::string HeadKey(uint64_t uid) { return Prefix(uid, RecordKind::kHead); }

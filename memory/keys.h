@@ -48,6 +48,14 @@ uint64_t NumberIn(std::string_view key);
 // rows.
 std::optional<SeqRange> RowsAt(std::string_view key);
 
+// Which of a session's records lies at `key`; nothing for any other key.
+struct RecordPlace {
+  uint64_t uid = 0;
+  RecordKind kind = RecordKind::kHead;
+  uint64_t number = 0;  // Of the block, entry or token; 0 for other kinds.
+};
+std::optional<RecordPlace> PlaceOfKey(std::string_view key);
+
 std::string HeadKey(uint64_t uid);
 std::string RowsKey(uint64_t uid, uint64_t block, uint32_t bank);
 std::string PositionsKey(uint64_t uid, uint64_t block);

@@ -687,6 +687,27 @@ void Memory::DeleteExpired() {
   }
 }
 
+std::map<uint64_t, SessionName> Memory::NamesByUid() const {
+  std::map<uint64_t, SessionName> names;
+  for (const std::shared_ptr<Slot>& slot : Slots()) {
+    if (!slot->damage.ok()) continue;
+    base::MutexLock lock(&slot->opening);
+    for (const uint64_t uid : slot->record.branch.Uids()) {
+      names.emplace(uid, slot->name);
+    }
+  }
+  return names;
+}
+
+std::vector<absl::Status> Memory::Damages() const {
+  base::MutexLock lock(&mutex_);
+  std::vector<absl::Status> damages;
+  for (const auto& [key, slot] : slots_) {
+    if (!slot->damage.ok()) damages.push_back(slot->damage);
+  }
+  return damages;
+}
+
 Memory::Counts Memory::Count() const {
   Counts counts;
   {

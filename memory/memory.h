@@ -134,6 +134,12 @@ class Memory {
   };
   Counts Count() const;
 
+  // Whose records lie under a uid; of a trunk, one of the sessions that read
+  // it. Sessions whose record is damaged are missing.
+  std::map<uint64_t, SessionName> NamesByUid() const;
+  // Why sessions whose record is damaged cannot be opened.
+  std::vector<absl::Status> Damages() const;
+
   // Where everything lies, for what concerns the directory as a whole.
   Store& store() { return *store_; }
 

@@ -108,6 +108,14 @@ class RocksView final : public StoreView {
   explicit RocksView(rocksdb::DB* db) : db_(db), snapshot_(db->GetSnapshot()) {}
   ~RocksView() override { db_->ReleaseSnapshot(snapshot_); }
 
+  absl::StatusOr<std::string> Read(const std::string& key) const override {
+    rocksdb::ReadOptions options;
+    options.snapshot = snapshot_;
+    std::string value;
+    RETURN_IF_ERROR(Translate(db_->Get(options, key, &value)));
+    return value;
+  }
+
   absl::Status Scan(
       const std::string& begin, const std::string& end,
       const std::function<bool(std::string_view, std::string_view)>& visit)

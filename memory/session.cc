@@ -381,10 +381,16 @@ class Session::Impl {
 
   absl::StatusOr<std::vector<VerifyCheck>> Verify(
       const Cancelled& cancelled) const {
-    // A mutation in between would look like damage.
-    base::MutexLock lock(&writer_);
-    RETURN_IF_ERROR(CheckOpen());
-    return VerifySession(*store_, *View(), positions_, cancelled);
+    std::shared_ptr<const LogView> view;
+    std::unique_ptr<const StoreView> stored;
+    {
+      // Both of one moment; what is written afterwards is in neither.
+      base::MutexLock lock(&writer_);
+      RETURN_IF_ERROR(CheckOpen());
+      view = View();
+      stored = store_->Freeze();
+    }
+    return VerifySession(*stored, *view, positions_, cancelled);
   }
 
   Snapshot TakeSnapshot() const {

@@ -48,6 +48,9 @@ class StoreView {
  public:
   virtual ~StoreView() = default;
 
+  // As Store::Read.
+  virtual absl::StatusOr<std::string> Read(const std::string& key) const = 0;
+
   // As Store::Scan.
   virtual absl::Status Scan(
       const std::string& begin, const std::string& end,

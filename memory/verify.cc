@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -26,13 +27,40 @@ namespace mneme::memory {
 namespace {
 
 // Queries of the attention check: enough to meet old, middle and new tokens.
-constexpr size_t kSampledQueries = 4;
-// float32 attention against double, relative to the largest value.
-constexpr double kAttentionErrorMax = 1e-4;
+constexpr uint64_t kSampledQueries = 16;
+
+// How far attention through the tiers was from sums in double precision.
+struct AttentionGap {
+  double absolute = 0;
+  double relative = 0;   // Of the largest value.
+  double tolerance = 0;  // Of `relative`.
+
+  // What float32 may lose: a logit has an error of up to dim * |logit| units in
+  // the last place, which is that of its weight; sums of `keys` weights, and
+  // the exponential, lose the rest. Twice, for numerator and normaliser.
+  static double Tolerance(double largest_logit, uint64_t dim, uint64_t keys) {
+    const double ulps =
+        static_cast<double>(dim) * std::max(1.0, largest_logit) +
+        8 * std::sqrt(static_cast<double>(keys)) + 64;
+    return 2 * ulps * std::ldexp(1.0, -24);
+  }
+  bool ok() const { return relative <= tolerance; }  // False for NaN.
+  void Widen(const AttentionGap& other) {
+    absolute =
+        std::isnan(absolute) ? absolute : std::max(other.absolute, absolute);
+    // What is furthest from its own tolerance stays.
+    if (!ok()) return;
+    if (!other.ok() || tolerance == 0 ||
+        other.relative * tolerance > relative * other.tolerance) {
+      relative = other.relative;
+      tolerance = other.tolerance;
+    }
+  }
+};
 
 class Verifier {
  public:
-  Verifier(const Store& store, const LogView& view,
+  Verifier(const StoreView& store, const LogView& view,
            const attention::PositionEncoder& positions,
            const Cancelled& cancelled)
       : store_(store),
@@ -263,23 +291,26 @@ class Verifier {
   // Attention through the tiers, every key read, against double precision.
   absl::Status CheckAttention() {
     VerifyCheck check{.name = "attention"};
-    double worst = 0;
-    for (size_t i = 0; i < kSampledQueries && view_.seq_next > 0; ++i) {
-      const uint64_t seq = (view_.seq_next - 1) * i / (kSampledQueries - 1);
+    AttentionGap worst;
+    std::set<uint64_t> seqs;
+    for (uint64_t i = 0; i < kSampledQueries && view_.seq_next > 0; ++i) {
+      seqs.insert((view_.seq_next - 1) * i / (kSampledQueries - 1));
+    }
+    for (const uint64_t seq : seqs) {
       if (view_.forgotten->Contains(seq)) continue;
-      const auto layer = static_cast<uint32_t>(i % profile_.layers);
-      const absl::StatusOr<double> error = AttentionError(layer, seq);
+      const auto layer = static_cast<uint32_t>(check.checked % profile_.layers);
+      const absl::StatusOr<AttentionGap> gap = GapOf(layer, seq);
       // Keys so large that they overflow as queries are no damage.
-      if (absl::IsOutOfRange(error.status())) continue;
-      RETURN_IF_ERROR(error.status());
-      worst = std::isnan(*error) ? *error : std::max(worst, *error);
+      if (absl::IsOutOfRange(gap.status())) continue;
+      RETURN_IF_ERROR(gap.status());
+      worst.Widen(*gap);
       ++check.checked;
     }
+    check.ok = worst.ok();
     check.detail = absl::StrFormat(
-        "largest error against sums in double precision %.2g of the largest "
-        "value",
-        worst);
-    if (!(worst <= kAttentionErrorMax)) check.ok = false;
+        "%d queries against full attention summed in double precision: largest "
+        "error %.2g, %.2g of the largest value (float32 may lose %.2g)",
+        check.checked, worst.absolute, worst.relative, worst.tolerance);
     checks_.push_back(std::move(check));
     return absl::OkStatus();
   }
@@ -312,8 +343,8 @@ class Verifier {
   }
 
   // The key at `seq` asks, from behind the log.
-  absl::StatusOr<double> AttentionError(uint32_t layer, uint64_t seq) const {
-    double worst = 0;
+  absl::StatusOr<AttentionGap> GapOf(uint32_t layer, uint64_t seq) const {
+    AttentionGap worst;
     for (const std::vector<CheckedTier>& tiers : SoftmaxTiers()) {
       if (tiers.empty()) continue;
       AttendQuery query;
@@ -342,19 +373,17 @@ class Verifier {
             std::vector{std::min(view_.position_next, kPositionMax)}));
       }
       for (uint32_t kv_head = 0; kv_head < profile_.kv_heads; ++kv_head) {
-        const double error =
-            BankError(tiers, scorers, kv_head, result.outputs[0].output);
-        if (std::isnan(error)) return error;
-        worst = std::max(worst, error);
+        worst.Widen(BankGap(tiers, scorers, kv_head, result.outputs[0].output));
       }
     }
     return worst;
   }
 
-  // The largest error of a bank's heads, whose logits are summed in double.
-  double BankError(const std::vector<CheckedTier>& tiers,
-                   const std::vector<std::unique_ptr<TierScorer>>& scorers,
-                   uint32_t kv_head, const std::vector<float>& output) const {
+  // Of a bank's heads, whose weights are summed in double.
+  AttentionGap BankGap(const std::vector<CheckedTier>& tiers,
+                       const std::vector<std::unique_ptr<TierScorer>>& scorers,
+                       uint32_t kv_head,
+                       const std::vector<float>& output) const {
     const size_t heads = profile_.group_size();
     const size_t dim = profile_.value_dim;
     std::vector<double> sums(heads * dim, 0);
@@ -362,6 +391,8 @@ class Verifier {
     std::vector<double> largest(heads, -1e300);
     std::vector<float> logits(heads * kBlockTokens);
     double largest_value = 1e-30;
+    double largest_logit = 0;
+    uint64_t keys = 0;
     // Two passes: the largest logits, then the sums.
     for (const bool summing : {false, true}) {
       for (size_t t = 0; t < tiers.size(); ++t) {
@@ -372,9 +403,11 @@ class Verifier {
           const float* const values = scorer.Values(slice, kv_head);
           for (size_t i = 0; i < slice.count; ++i) {
             if (view_.forgotten->Contains(slice.seq_first + i)) continue;
+            keys += summing;
             for (size_t head = 0; head < heads; ++head) {
               const double logit = logits[head * slice.count + i];
               if (!summing) {
+                largest_logit = std::max(largest_logit, std::abs(logit));
                 largest[head] = std::max(largest[head], logit);
                 continue;
               }
@@ -391,18 +424,21 @@ class Verifier {
         });
       }
     }
-    double worst = 0;
+    AttentionGap gap{.tolerance = AttentionGap::Tolerance(
+                         largest_logit, profile_.key_dim, keys)};
     for (size_t head = 0; head < heads; ++head) {
       if (totals[head] == 0) continue;
       const float* const got = output.data() + (kv_head * heads + head) * dim;
       for (size_t j = 0; j < dim; ++j) {
         const double error =
             std::abs(sums[head * dim + j] / totals[head] - got[j]);
-        if (std::isnan(error)) return error;
-        worst = std::max(worst, error);
+        gap.absolute =
+            std::isnan(error) ? error : std::max(error, gap.absolute);
+        gap.relative = gap.absolute / largest_value;
+        if (std::isnan(error)) return gap;
       }
     }
-    return worst / largest_value;
+    return gap;
   }
 
   // No entry is of forgotten tokens. Their rows are overwritten in the
@@ -448,7 +484,7 @@ class Verifier {
     return true;
   }
 
-  const Store& store_;
+  const StoreView& store_;
   const LogView& view_;
   const Profile& profile_;
   const attention::PositionEncoder& positions_;
@@ -460,7 +496,7 @@ class Verifier {
 }  // namespace
 
 absl::StatusOr<std::vector<VerifyCheck>> VerifySession(
-    const Store& store, const LogView& view,
+    const StoreView& store, const LogView& view,
     const attention::PositionEncoder& positions, const Cancelled& cancelled) {
   return Verifier(store, view, positions, cancelled).Run();
 }

@@ -17,9 +17,9 @@ namespace mneme::memory {
 // Checks records, blocks, text, lexical, segments, compressive, attention and
 // forgotten, as far as the profile has them. Finds; does not mend.
 // Errors: the store's, CANCELLED; a finding is not an error.
-// REQUIRES: nobody writes the session meanwhile.
+// REQUIRES: `store` and `view` are of one moment; the session may be written.
 absl::StatusOr<std::vector<VerifyCheck>> VerifySession(
-    const Store& store, const LogView& view,
+    const StoreView& store, const LogView& view,
     const attention::PositionEncoder& positions, const Cancelled& cancelled);
 
 }  // namespace mneme::memory

@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "memory/keys.h"
+#include "memory/remnants.h"
 #include "service/convert_admin.h"
+#include "service/diagnosis.h"
 
 namespace mneme::service {
 namespace {
@@ -36,12 +38,12 @@ std::string NameOfTime(std::chrono::system_clock::time_point now) {
 }  // namespace
 
 AdminService::AdminService(memory::Memory* memory, Door* door,
-                           const base::Clock* clock, std::string snapshots_dir)
+                           const base::Clock* clock, Place place)
     : memory_(memory),
       door_(door),
       clock_(clock),
-      snapshots_(snapshots_dir),
-      has_snapshots_(!snapshots_dir.empty()) {}
+      place_(std::move(place)),
+      snapshots_(place_.snapshots_dir) {}
 
 ServerUnaryReactor* AdminService::CreateSnapshot(
     CallbackServerContext* context, const v1::CreateSnapshotRequest* request,
@@ -94,6 +96,77 @@ ServerUnaryReactor* AdminService::Compact(CallbackServerContext* context,
       });
 }
 
+ServerUnaryReactor* AdminService::VerifyForgotten(
+    CallbackServerContext* context, const v1::VerifyForgottenRequest* request,
+    v1::VerifyForgottenResponse* response) {
+  return door_->Serve(context, CallOf("VerifyForgotten", request, response),
+                      [=, this](const Cancelled& cancelled) {
+                        return SearchForgotten(cancelled, response);
+                      });
+}
+
+ServerUnaryReactor* AdminService::Diagnose(CallbackServerContext* context,
+                                           const v1::DiagnoseRequest* request,
+                                           v1::DiagnoseResponse* response) {
+  return door_->Serve(
+      context, CallOf("Diagnose", request, response),
+      [=, this](const Cancelled& cancelled) -> absl::Status {
+        ASSIGN_OR_RETURN(*response,
+                         service::Diagnose({.memory = memory_,
+                                            .data_dir = place_.data_dir,
+                                            .snapshots = ListOfSnapshots(),
+                                            .now = clock_->Now(),
+                                            .open_to_all = place_.open_to_all},
+                                           cancelled));
+        return absl::OkStatus();
+      });
+}
+
+absl::Status AdminService::SearchForgotten(
+    const Cancelled& cancelled, v1::VerifyForgottenResponse* response) {
+  if (place_.data_dir.empty()) {
+    return base::Error(absl::StatusCode::kFailedPrecondition,
+                       "this server has no data directory to search",
+                       {.reason = "NO_DATA_DIR"});
+  }
+  std::vector<memory::ForgottenSamples> samples;
+  std::vector<memory::Probe> probes, remembered;
+  {
+    // Let go before the files are read: it keeps deleted bytes alive.
+    const auto frozen = memory_->store().Freeze();
+    ASSIGN_OR_RETURN(samples, memory::ReadForgotten(*frozen));
+    for (const memory::ForgottenSamples& sample : samples) {
+      probes.insert(probes.end(), sample.probes.begin(), sample.probes.end());
+    }
+    ASSIGN_OR_RETURN(remembered,
+                     memory::StillRemembered(*frozen, probes, cancelled));
+  }
+  response->set_samples(memory::ProbeSet(probes).size() - remembered.size());
+  response->set_still_remembered(remembered.size());
+  ASSIGN_OR_RETURN(
+      const memory::RemnantSearch search,
+      memory::SearchRemnants(place_.data_dir, samples, remembered, cancelled));
+  SetSearch(search, memory_->NamesByUid(), response);
+  response->set_pending_operations(memory_->Count().pending_operations);
+  ASSIGN_OR_RETURN(const auto snapshots, ListOfSnapshots());
+  for (const memory::Snapshot& snapshot : snapshots) {
+    ASSIGN_OR_RETURN(const memory::RemnantSearch inside,
+                     memory::SearchRemnants(snapshot.directory, samples,
+                                            remembered, cancelled));
+    if (inside.found == 0) continue;
+    v1::SnapshotRemnants& one = *response->add_snapshots();
+    one.set_snapshot(snapshot.name);
+    one.set_found(inside.found);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<memory::Snapshot>> AdminService::ListOfSnapshots() {
+  if (place_.snapshots_dir.empty()) return std::vector<memory::Snapshot>();
+  base::MutexLock lock(&snapshots_mutex_);
+  return snapshots_.List();
+}
+
 absl::Status AdminService::MakeSnapshot(const std::string& name,
                                         v1::CreateSnapshotResponse* response) {
   RETURN_IF_ERROR(CheckSnapshotsDir());
@@ -110,7 +183,7 @@ absl::Status AdminService::MakeSnapshot(const std::string& name,
 }
 
 absl::Status AdminService::CheckSnapshotsDir() const {
-  if (has_snapshots_) return absl::OkStatus();
+  if (!place_.snapshots_dir.empty()) return absl::OkStatus();
   return base::Error(absl::StatusCode::kFailedPrecondition,
                      "this server has no directory for snapshots; start it "
                      "with --snapshots DIR",

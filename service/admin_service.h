@@ -7,8 +7,10 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "memory/memory.h"
@@ -21,10 +23,15 @@ namespace mneme::service {
 // Threads:  any; snapshots are made one at a time.
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  // Snapshots lie below `snapshots_dir`; empty: none can be made.
+  struct Place {
+    std::string data_dir = "";       // Empty: its files cannot be searched.
+    std::string snapshots_dir = "";  // Empty: no snapshots can be made.
+    bool open_to_all = false;        // See Patient.
+  };
+
   // Lifetime: all three outlive the service.
   AdminService(memory::Memory* memory, Door* door, const base::Clock* clock,
-               std::string snapshots_dir);
+               Place place);
 
   grpc::ServerUnaryReactor* CreateSnapshot(
       grpc::CallbackServerContext* context,
@@ -41,18 +48,28 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* Compact(grpc::CallbackServerContext* context,
                                     const v1::CompactRequest* request,
                                     v1::CompactResponse* response) override;
+  grpc::ServerUnaryReactor* VerifyForgotten(
+      grpc::CallbackServerContext* context,
+      const v1::VerifyForgottenRequest* request,
+      v1::VerifyForgottenResponse* response) override;
+  grpc::ServerUnaryReactor* Diagnose(grpc::CallbackServerContext* context,
+                                     const v1::DiagnoseRequest* request,
+                                     v1::DiagnoseResponse* response) override;
 
  private:
   absl::Status MakeSnapshot(const std::string& name,
                             v1::CreateSnapshotResponse* response);
+  absl::Status SearchForgotten(const memory::Cancelled& cancelled,
+                               v1::VerifyForgottenResponse* response);
+  absl::StatusOr<std::vector<memory::Snapshot>> ListOfSnapshots();
   absl::Status CheckSnapshotsDir() const;
 
   memory::Memory* const memory_;
   Door* const door_;
   const base::Clock* const clock_;
+  const Place place_;
   base::Mutex snapshots_mutex_;
   memory::Snapshots snapshots_ ABSL_GUARDED_BY(snapshots_mutex_);
-  const bool has_snapshots_;
 };
 
 }  // namespace mneme::service

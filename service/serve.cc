@@ -230,6 +230,7 @@ int Serve(int argc, const char* const* argv) {
   flags.server.data_dir = flags.data;
   flags.server.drain = std::chrono::milliseconds(
       static_cast<int64_t>(flags.drain_seconds * 1000));
+  flags.server.data_dir = flags.data;
   if (flags.server.snapshots_dir.empty()) {
     flags.server.snapshots_dir = SnapshotsDirOf(flags.data);
   }
@@ -248,10 +249,11 @@ absl::StatusOr<std::shared_ptr<InProcess>> OpenInProcess(
       memory::CheckDataDir(data_dir, create ? memory::MissingDataDir::kCreate
                                             : memory::MissingDataDir::kRefuse));
   ASSIGN_OR_RETURN(auto store, memory::OpenRocksStore(data_dir));
-  ASSIGN_OR_RETURN(
-      auto server,
-      Server::Start(std::move(store),
-                    {.snapshots_dir = SnapshotsDirOf(data_dir)}, clock.get()));
+  ASSIGN_OR_RETURN(auto server,
+                   Server::Start(std::move(store),
+                                 {.data_dir = data_dir,
+                                  .snapshots_dir = SnapshotsDirOf(data_dir)},
+                                 clock.get()));
   return std::make_shared<InProcess>(std::move(clock), std::move(server));
 }
 

@@ -97,6 +97,15 @@ void SetUpThread(bool only_reads) {
               kWriteNiceness);
 }
 
+// Whether other machines reach one of the addresses.
+bool ReachedFromAfar(const ServerOptions& options) {
+  return std::any_of(options.listen.begin(), options.listen.end(),
+                     [](const std::string& text) {
+                       const auto address = ParseListenAddress(text, "listen");
+                       return address.ok() && !address->is_local();
+                     });
+}
+
 int ThreadsOf(const ServerOptions& options) {
   if (options.threads > 0) return options.threads;
   // Two at least: a long write keeps one.
@@ -154,7 +163,10 @@ Server::Server(std::unique_ptr<Metrics> metrics,
                  .clock = clock}),
       door_(&executor_, metrics_.get(), &limits_, clock, access_.get()),
       service_(memory_.get(), &door_, metrics_.get(), &limits_, clock),
-      admin_(memory_.get(), &door_, clock, options.snapshots_dir),
+      admin_(memory_.get(), &door_, clock,
+             {.data_dir = options.data_dir,
+              .snapshots_dir = options.snapshots_dir,
+              .open_to_all = access_ == nullptr && ReachedFromAfar(options)}),
       transfer_service_(memory_.get(), &door_) {}
 
 Server::~Server() { Drain(); }

@@ -44,6 +44,8 @@ struct ServerOptions {
   int threads = 0;
   // Requests that may wait for a thread.
   int queue = 1024;
+  // Where the store lies, to search its files; empty: they cannot be.
+  std::string data_dir = "";
   // Where snapshots are made; empty: nowhere.
   std::string snapshots_dir = "";
   // Whose file system's free space is told to the metrics; empty: none's.

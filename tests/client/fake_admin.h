@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "client/cli.h"
 #include "mneme/v1/admin_service.grpc.pb.h"
 #include "proto/status.h"
 #include "tests/client/command_line.h"
@@ -50,6 +49,8 @@ class FakeAdmin final : public v1::AdminService::Service {
   v1::DeleteSnapshotRequest delete_request;
   v1::ListSnapshotsResponse snapshots;
   v1::CompactResponse compact_response;
+  v1::VerifyForgottenResponse forgotten;
+  v1::DiagnoseResponse diagnosis;
   std::pair<std::string, std::string> restored;  // Snapshot, data directory.
 
   grpc::Status CreateSnapshot(grpc::ServerContext*,
@@ -76,6 +77,18 @@ class FakeAdmin final : public v1::AdminService::Service {
   grpc::Status Compact(grpc::ServerContext*, const v1::CompactRequest*,
                        v1::CompactResponse* response) override {
     *response = compact_response;
+    return proto::ToGrpc(failure);
+  }
+
+  grpc::Status VerifyForgotten(grpc::ServerContext*,
+                               const v1::VerifyForgottenRequest*,
+                               v1::VerifyForgottenResponse* response) override {
+    *response = forgotten;
+    return proto::ToGrpc(failure);
+  }
+  grpc::Status Diagnose(grpc::ServerContext*, const v1::DiagnoseRequest*,
+                        v1::DiagnoseResponse* response) override {
+    *response = diagnosis;
     return proto::ToGrpc(failure);
   }
 

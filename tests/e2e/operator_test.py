@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 import cli
-from cli import NOT_FOUND, OK, REFUSED, CliTest
+from cli import NOT_CLEAN, NOT_FOUND, OK, REFUSED, CliTest
 
 SEED = int(os.environ.get('MNEME_SEED', 20240731))
 ROUNDS = 4
@@ -132,6 +132,66 @@ class Operator(CliTest):
             self.ok('restore', made['directory'], '--data', target)
             self.assert_restored(target, 1)
         print(f'{unfinished} restores were caught half done', flush=True)
+
+    def test_what_was_forgotten_is_found_until_it_has_left_the_disk(self):
+        secret = 'The vault behind the mirror opens with the word xylophonist.'
+        self.ok('append', 'talk', self.write('long.txt', cli.sentences(self.random, 200_000)))
+        self.ok('append', 'talk', '--text', secret, '--source', 'secret')
+        self.ok('snapshot', 'create', 'with-secret')
+        self.ok('forget', 'talk', '--source', 'secret')
+        self.ok('compact')
+        # The snapshot still has it, and nothing else.
+        found = cli.mneme(self.server, 'verify', '--forgotten', '-o', 'json')
+        self.assertEqual(found.code, NOT_CLEAN, found.out + found.err)
+        report = found.json()
+        self.assertTrue(report['clean'], report)
+        self.assertGreater(int(report['samples']), 0)
+        self.assertEqual([one['snapshot'] for one in report['snapshots']], ['with-secret'])
+        self.assertIn('with-secret', self.ok('doctor').out + self.ok('snapshot', 'list').out)
+        self.ok('snapshot', 'delete', 'with-secret')
+        self.assertIn('clean: none', self.ok('verify', '--forgotten').out)
+        for path in self.server.data.rglob('*'):
+            if path.is_file():
+                self.assertNotIn(secret.encode(), path.read_bytes(), path)
+        # A planted remnant is found: the search can fail.
+        (self.server.data / 'core').write_bytes(b'x' * 5000 + secret.encode())
+        planted = cli.mneme(self.server, 'verify', '--forgotten')
+        self.assertEqual(planted.code, NOT_CLEAN)
+        self.assertIn('core at byte', planted.out)
+        (self.server.data / 'core').unlink()
+        self.server.stop()
+        offline = self.ok('--data', str(self.server.data), 'verify', '--forgotten')
+        self.assertIn('clean: none', offline.out)
+        self.server.start()
+
+    def test_the_doctor_names_what_is_damaged(self):
+        self.ok('append', 'talk', '--text', 'All is well that ends well.')
+        healthy = self.ok('doctor')
+        self.assertNotIn('ERROR', healthy.out)
+        busy = cli.mneme(self.server, '--data', str(self.server.data), 'doctor')
+        self.assertEqual(busy.code, NOT_CLEAN)
+        self.assertIn('open in another process', busy.out)
+        self.server.stop()
+        alone = cli.mneme(self.server, 'doctor')
+        self.assertEqual(alone.code, NOT_CLEAN)
+        self.assertIn('no server answers', alone.out)
+        self.ok('--data', str(self.server.data), 'compact')
+        table = max(self.server.data.glob('*.sst'), key=lambda path: path.stat().st_size)
+        content = bytearray(table.read_bytes())
+        content[content.index(b'All is well')] ^= 1
+        table.write_bytes(content)
+        damaged = cli.mneme(self.server, '--data', str(self.server.data), 'doctor')
+        self.assertEqual(damaged.code, NOT_CLEAN, damaged.out)
+        self.assertIn('ERROR', damaged.out)
+        self.assertIn('restore', damaged.out)
+        content[content.index(b'll is well') - 1] ^= 1
+        table.write_bytes(content)
+        self.server.start()
+
+    def test_verifying_no_session_is_not_clean(self):
+        done = cli.mneme(self.server, 'verify', '--all', 'nobody')
+        self.assertEqual(done.code, NOT_FOUND, done.out)
+        self.assertIn('nothing was verified', done.err)
 
     def test_a_reading_command_makes_no_directory(self):
         missing = str(self.folder / 'missing')

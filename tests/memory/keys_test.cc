@@ -53,6 +53,10 @@ TEST(Keys, EveryRecordOfASessionIsInItsRangeAndInNoOther) {
         {RecordKind::kCheckpoint, CheckpointKey(uid, ~0u)},
         {RecordKind::kSegment, SegmentKey(uid, ~0ull, ~0u)}};
     for (const auto& [kind, key] : keys) {
+      const auto place = PlaceOfKey(key);
+      ASSERT_TRUE(place);
+      EXPECT_EQ(place->uid, uid);
+      EXPECT_EQ(place->kind, kind);
       EXPECT_TRUE(IsIn(key, Everything()));
       EXPECT_TRUE(IsIn(key, AllOf(uid)));
       EXPECT_FALSE(IsIn(key, AllOf(uid + 1)));
@@ -63,6 +67,17 @@ TEST(Keys, EveryRecordOfASessionIsInItsRangeAndInNoOther) {
       }
     }
   }
+}
+
+TEST(Keys, AKeySaysWhichBlockTokenOrEntryItIs) {
+  EXPECT_EQ(PlaceOfKey(RowsKey(1, 300, 7))->number, 300u);
+  EXPECT_EQ(PlaceOfKey(EntryKey(1, 301))->number, 301u);
+  EXPECT_EQ(PlaceOfKey(TailKey(1, 302))->number, 302u);
+  EXPECT_EQ(PlaceOfKey(RequestKey(1, "12345678"))->number, 0u);
+  EXPECT_FALSE(PlaceOfKey(FormatKey()));
+  EXPECT_FALSE(PlaceOfKey(HeaderKey({.space = "a", .session = "b"})));
+  EXPECT_FALSE(PlaceOfKey(""));
+  EXPECT_FALSE(PlaceOfKey("d12345678"));
 }
 
 TEST(Keys, HeadersListSessionsByNamespace) {

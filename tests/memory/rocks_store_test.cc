@@ -161,6 +161,8 @@ TEST_F(RocksStoreTest, WhatIsFrozenStaysAsItWas) {
                          })
                   .ok());
   EXPECT_EQ(seen, (Records{{"a", "1"}}));
+  EXPECT_EQ(frozen->Read("a").value(), "1");
+  EXPECT_TRUE(absl::IsNotFound(frozen->Read("b").status()));
 }
 
 TEST_F(RocksStoreTest, ACheckpointHoldsWhatWasNotSynced) {

@@ -29,8 +29,10 @@ class AdminServiceTest : public ::testing::Test {
     server_.reset();
     auto store = memory::OpenRocksStore(dir_.Path("data"));
     ASSERT_TRUE(store.ok()) << store.status();
-    auto server = Server::Start(*std::move(store),
-                                {.snapshots_dir = snapshots_dir}, &clock_);
+    auto server = Server::Start(
+        *std::move(store),
+        {.data_dir = dir_.Path("data"), .snapshots_dir = snapshots_dir},
+        &clock_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     stub_ = v1::AdminService::NewStub(server_->InProcessChannel());

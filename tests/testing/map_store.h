@@ -35,6 +35,12 @@ class MapView final : public memory::StoreView {
   explicit MapView(std::map<std::string, std::string> records)
       : records_(std::move(records)) {}
 
+  absl::StatusOr<std::string> Read(const std::string& key) const override {
+    const auto it = records_.find(key);
+    if (it == records_.end()) return absl::NotFoundError("no such record");
+    return it->second;
+  }
+
   absl::Status Scan(
       const std::string& begin, const std::string& end,
       const std::function<bool(std::string_view key, std::string_view value)>&
