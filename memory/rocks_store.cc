@@ -128,7 +128,8 @@ class RocksView final : public StoreView {
   const rocksdb::Snapshot* const snapshot_;
 };
 
-// Whether a write, or work in the background on which writes depend, failed.
+// Keeps the order of the write-ahead log, and whether a write, or work in the
+// background on which writes depend, has failed.
 class Failure final : public rocksdb::EventListener {
  public:
   bool happened() const { return happened_.load(); }
@@ -146,6 +147,15 @@ class Failure final : public rocksdb::EventListener {
                          rocksdb::Status* status) override {
     if (status->severity() >= rocksdb::Status::Severity::kHardError) Note();
   }
+  // A new file of the write-ahead log begins, and nothing is in it yet: what is
+  // in the old one goes to the disk first, or a power failure could take it and
+  // leave later writes, and with a hole in its log a session does not open.
+  void OnMemTableSealed(const rocksdb::MemTableInfo& /*info*/) override {
+    rocksdb::DB* const db = db_.load();
+    if (db != nullptr && !db->SyncWAL().ok()) Note();
+  }
+  // Lifetime: `db` must not be written to after it is taken away (nullptr).
+  void Watch(rocksdb::DB* db) { db_ = db; }
   // Only reopening says what is on the disk.
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason /*reason*/,
                             rocksdb::Status /*status*/,
@@ -155,12 +165,16 @@ class Failure final : public rocksdb::EventListener {
 
  private:
   std::atomic<bool> happened_{false};
+  std::atomic<rocksdb::DB*> db_{nullptr};
 };
 
 class RocksStore final : public Store {
  public:
   RocksStore(std::unique_ptr<rocksdb::DB> db, std::shared_ptr<Failure> failure)
-      : failure_(std::move(failure)), db_(std::move(db)) {}
+      : failure_(std::move(failure)), db_(std::move(db)) {
+    failure_->Watch(db_.get());
+  }
+  ~RocksStore() override { failure_->Watch(nullptr); }
 
   absl::Status Write(const WriteBatch& batch, bool sync) override {
     RETURN_IF_ERROR(Health());
@@ -184,7 +198,8 @@ class RocksStore final : public Store {
     options.sync = sync;
     const rocksdb::Status status = db_->Write(options, &rocks);
     if (!status.ok()) failure_->Note();
-    return Translate(status);
+    RETURN_IF_ERROR(Translate(status));
+    return failure_->happened() ? failure_->Refusal() : absl::OkStatus();
   }
 
   absl::StatusOr<std::string> Read(const std::string& key) const override {

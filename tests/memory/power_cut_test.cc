@@ -105,6 +105,39 @@ INSTANTIATE_TEST_SUITE_P(Rocks, PowerCut,
                          ::testing::Values(Keeps::kNothing, Keeps::kEverything,
                                            Keeps::kSome));
 
+// More than one file of the write-ahead log, of which the disk may keep a newer
+// one before an older one.
+TEST(PowerCut, TakesBufferedWritesOnlyFromTheEnd) {
+  constexpr int kWrites = 40;
+  Random random(Seed());
+  for (int round = 0; round < 6; ++round) {
+    SCOPED_TRACE(round);
+    const testing::TemporaryDir scratch;
+    const auto disk = std::make_shared<Disk>();
+    const auto env = testing::NewEnvOn(disk);
+    auto store = OpenRocksStore(scratch.Path("before"), env.get()).value();
+    for (int i = 0; i < kWrites; ++i) {
+      WriteBatch batch;
+      batch.Put(absl::StrCat(1000 + i), std::string(1 << 20, 'x'));
+      ASSERT_TRUE(store->Write(batch, /*sync=*/false).ok());
+    }
+    disk->CutPower(scratch.Path("before"), scratch.Path("after"),
+                   [&](uint64_t unsynced) { return random.Int(0, unsynced); });
+    store.reset();
+    const auto reopened = OpenRocksStore(scratch.Path("after"), env.get());
+    ASSERT_TRUE(reopened.ok()) << reopened.status();
+    int kept = 0;
+    ASSERT_TRUE((*reopened)
+                    ->Scan("", "9",
+                           [&](std::string_view key, std::string_view) {
+                             EXPECT_EQ(key, absl::StrCat(1000 + kept++));
+                             return true;
+                           })
+                    .ok());
+    std::cout << kept << " of " << kWrites << " kept\n";
+  }
+}
+
 // The n-th call of a kind fails, for every n of the scenario and whoever makes
 // it: a caller's write, or a flush or compaction in the background.
 struct FailedCalls {
