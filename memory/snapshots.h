@@ -22,8 +22,8 @@ namespace mneme::memory {
 inline constexpr char kSnapshotFile[] = "SNAPSHOT";
 
 struct Snapshot {
-  std::string name;
-  std::string directory;
+  std::string name = {};
+  std::string directory = {};
   int64_t create_time_us = 0;
   uint64_t bytes = 0;  // Of its files, linked or not.
 };

@@ -44,12 +44,11 @@ struct ServerOptions {
   int threads = 0;
   // Requests that may wait for a thread.
   int queue = 1024;
-  // Where the store lies, to search its files; empty: they cannot be.
+  // Where the store lies, to search its files and tell its disk's free space;
+  // empty: neither.
   std::string data_dir = "";
   // Where snapshots are made; empty: nowhere.
   std::string snapshots_dir = "";
-  // Whose file system's free space is told to the metrics; empty: none's.
-  std::string data_dir = "";
   // Limits of namespaces, see limit_table.h; read again when it changes. Empty:
   // none.
   std::string limits_file = "";
