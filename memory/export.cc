@@ -9,14 +9,16 @@
 namespace mneme::memory {
 namespace {
 
-Manifest ManifestOf(const SessionHeader& header, const Head& head) {
+Manifest ManifestOf(const SessionHeader& header, const Head& head,
+                    int64_t ttl_us) {
   return {.profile = header.profile,
           .seq_next = head.seq_next,
           .position_next = head.position_next,
           .committed_seq = head.committed_seq,
           .entry_next = head.entry_next,
           .create_time_us = header.create_time_us,
-          .update_time_us = head.update_time_us};
+          .update_time_us = head.update_time_us,
+          .ttl_us = ttl_us};
 }
 
 // Copies live rows of one bank: `row_bytes` each, from a block to their place.
@@ -29,14 +31,15 @@ void CopyRows(const std::byte* block_rows, const BlockSlice& slice,
 
 }  // namespace
 
-SessionExport::SessionExport(std::shared_ptr<const Session> session)
-    : SessionExport(session, session->TakeSnapshot()) {}
+SessionExport::SessionExport(std::shared_ptr<const Session> session,
+                             int64_t ttl_us)
+    : SessionExport(session, session->TakeSnapshot(), ttl_us) {}
 
 SessionExport::SessionExport(std::shared_ptr<const Session> session,
-                             Session::Snapshot snapshot)
+                             Session::Snapshot snapshot, int64_t ttl_us)
     : session_(std::move(session)),
       view_(std::move(snapshot.view)),
-      manifest_(ManifestOf(session_->header(), snapshot.head)) {}
+      manifest_(ManifestOf(session_->header(), snapshot.head, ttl_us)) {}
 
 uint64_t SessionExport::entries() const {
   return view_->text ? view_->text->entry_count : 0;

@@ -33,7 +33,8 @@ struct ExportedRows {
 // Threads: one at a time.
 class SessionExport {
  public:
-  explicit SessionExport(std::shared_ptr<const Session> session);
+  explicit SessionExport(std::shared_ptr<const Session> session,
+                         int64_t ttl_us = 0);
 
   const Manifest& manifest() const { return manifest_; }
   // What it remembers, and so what will come.
@@ -51,7 +52,7 @@ class SessionExport {
 
  private:
   explicit SessionExport(std::shared_ptr<const Session> session,
-                         Session::Snapshot snapshot);
+                         Session::Snapshot snapshot, int64_t ttl_us);
 
   const std::shared_ptr<const Session> session_;  // Owns the view's profile.
   const std::shared_ptr<const LogView> view_;

@@ -192,11 +192,11 @@ absl::Status SessionImport::End(uint64_t entries, uint64_t tokens,
   }
   head_.entry_next = manifest_.entry_next;
   head_.committed_seq = manifest_.committed_seq;
-  head_.update_time_us = manifest_.update_time_us;
   return Flush(0);
 }
 
-WriteBatch SessionImport::TakeLast() {
+WriteBatch SessionImport::TakeLast(int64_t now_us) {
+  head_.update_time_us = now_us;
   const uint64_t tail = head_.seq_next % kBlockTokens;
   if (tail > 0) {
     PutTail(record_.branch.uid, record_.header.profile, *block_,

@@ -65,9 +65,9 @@ class SessionImport {
                    const Cancelled& cancelled);
 
   const SessionRecord& record() const { return record_; }
-  // What has to be written together with the header for the session to exist.
-  // REQUIRES: End returned OK.
-  WriteBatch TakeLast();
+  // What has to be written together with the session's record for it to exist,
+  // last changed at `now_us`. REQUIRES: End returned OK.
+  WriteBatch TakeLast(int64_t now_us);
   // The session exists.
   void Finished() { finished_ = true; }
 

@@ -274,9 +274,7 @@ absl::StatusOr<std::unique_ptr<SessionImport>> Memory::StartImport(
     base::MutexLock lock(&mutex_);
     if (slots_.contains(Key{name.space, name.session})) return Exists(name);
   }
-  SessionRecord record{.header = {.name = name,
-                                  .profile = manifest.profile,
-                                  .create_time_us = manifest.create_time_us},
+  SessionRecord record{.header = {.name = name, .profile = manifest.profile},
                        .ttl_us = manifest.ttl_us};
   {
     base::MutexLock structure(&structure_);
@@ -292,7 +290,12 @@ absl::StatusOr<std::shared_ptr<Session>> Memory::FinishImport(
     SessionImport& import) {
   {
     base::MutexLock structure(&structure_);
-    RETURN_IF_ERROR(Add(import.record(), import.TakeLast()));
+    // Two sessions of one name and creation would be one to clients that keep
+    // their states; and a ttl counts from here.
+    SessionRecord record = import.record();
+    record.header.create_time_us = CreateTime();
+    WriteBatch last = import.TakeLast(record.header.create_time_us);
+    RETURN_IF_ERROR(Add(std::move(record), std::move(last)));
   }
   import.Finished();
   return Find(import.record().header.name);

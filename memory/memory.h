@@ -67,9 +67,9 @@ class Memory {
   // Lifetime: the memory outlives the import.
   absl::StatusOr<std::unique_ptr<SessionImport>> StartImport(
       const SessionName& name, Manifest manifest);
-  // Makes the session exist. Errors: ALREADY_EXISTS, when another has taken the
-  // name meanwhile; the store's.
-  // REQUIRES: the import's End returned OK.
+  // Makes the session exist, created now. Errors: ALREADY_EXISTS, when another
+  // has taken the name meanwhile; the store's. REQUIRES: the import's End
+  // returned OK.
   absl::StatusOr<std::shared_ptr<Session>> FinishImport(SessionImport& import);
 
   // Opens the session if it is not. Errors: NOT_FOUND; those of Session::Open.

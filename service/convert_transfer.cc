@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "service/convert.h"
+#include "service/convert_lifecycle.h"
 #include "service/convert_profile.h"
 #include "service/convert_tensor.h"
 #include "service/convert_time.h"
@@ -38,6 +39,7 @@ void SetManifest(const memory::SessionName& name,
   proto->set_entry_next(manifest.entry_next);
   SetTime(manifest.create_time_us, proto->mutable_create_time());
   SetTime(manifest.update_time_us, proto->mutable_update_time());
+  if (manifest.ttl_us > 0) SetTtl(manifest.ttl_us, proto->mutable_ttl());
 }
 
 void SetExportedEntry(const memory::Entry& entry, v1::ExportedEntry* proto) {
@@ -96,6 +98,9 @@ absl::StatusOr<memory::Manifest> ManifestFromProto(
   ASSIGN_OR_RETURN(
       manifest.update_time_us,
       MicrosFromProto(proto.update_time(), "manifest.update_time"));
+  if (proto.has_ttl()) {
+    ASSIGN_OR_RETURN(manifest.ttl_us, TtlFromProto(proto.ttl()));
+  }
   return manifest;
 }
 

@@ -23,13 +23,7 @@ ExportStream* ExportStream::Start(grpc::CallbackServerContext* context,
                                   const v1::ExportSessionRequest* request) {
   auto* const stream = new ExportStream(context, door, slots, memory, request);
   Door::EchoRequestId(context);
-  const absl::Status taken = slots->Take();
-  stream->has_slot_ = taken.ok();
-  if (taken.ok()) {
-    stream->Next();
-  } else {
-    stream->Finish(proto::ToGrpc(taken));
-  }
+  stream->Next();
   return stream;
 }
 
@@ -65,10 +59,14 @@ void ExportStream::Next() {
 
 absl::Status ExportStream::Fill() {
   if (!export_) {
+    RETURN_IF_ERROR(slots_->Take());
+    has_slot_ = true;
     ASSIGN_OR_RETURN(const memory::SessionName name,
                      memory::SessionName::Parse(request_->session()));
     ASSIGN_OR_RETURN(auto session, memory_->Find(name));
-    export_ = std::make_unique<memory::SessionExport>(std::move(session));
+    ASSIGN_OR_RETURN(const auto description, memory_->Describe(name));
+    export_ = std::make_unique<memory::SessionExport>(std::move(session),
+                                                      description.info.ttl_us);
     SetManifest(name, export_->manifest(), response_.mutable_manifest());
     return absl::OkStatus();
   }

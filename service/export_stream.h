@@ -49,7 +49,8 @@ class ExportStream final
   // Steps follow each other, so one thread at a time has these.
   std::unique_ptr<memory::SessionExport> export_;
   v1::ExportSessionResponse response_;
-  bool has_slot_ = false;
+  bool has_slot_ =
+      false;  // Taken by the first step: the door knows the caller.
 };
 
 }  // namespace mneme::service

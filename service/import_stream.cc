@@ -17,13 +17,7 @@ ImportStream* ImportStream::Start(grpc::CallbackServerContext* context,
                                   v1::ImportSessionResponse* response) {
   auto* const stream = new ImportStream(context, door, slots, memory, response);
   Door::EchoRequestId(context);
-  const absl::Status taken = slots->Take();
-  stream->has_slot_ = taken.ok();
-  if (taken.ok()) {
-    stream->StartRead(&stream->request_);
-  } else {
-    stream->Finish(proto::ToGrpc(taken));
-  }
+  stream->StartRead(&stream->request_);
   return stream;
 }
 
@@ -97,6 +91,8 @@ absl::Status ImportStream::Take(const memory::Cancelled& cancelled) {
 }
 
 absl::Status ImportStream::TakeStart(const v1::ImportStart& start) {
+  RETURN_IF_ERROR(slots_->Take());
+  has_slot_ = true;
   ASSIGN_OR_RETURN(const memory::SessionName name,
                    memory::SessionName::Parse(start.session()));
   ASSIGN_OR_RETURN(memory::Manifest manifest,

@@ -60,7 +60,8 @@ class ImportStream final
   std::string session_;
   std::unique_ptr<memory::SessionImport> import_;
   bool ended_ = false;
-  bool has_slot_ = false;
+  bool has_slot_ =
+      false;  // Taken by the first part: the door knows the caller.
 };
 
 }  // namespace mneme::service

@@ -216,7 +216,7 @@ void Imports(std::string_view bytes) {
     }
     if (status.ok() && part.has_end()) {
       status = (*import)->End(part.end().entries(), part.end().tokens(), never);
-      if (status.ok()) CHECK(!(*import)->TakeLast().operations.empty());
+      if (status.ok()) CHECK(!(*import)->TakeLast(0).operations.empty());
       break;
     }
   }

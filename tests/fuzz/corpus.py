@@ -117,6 +117,8 @@ def record():
     put('record', 'segment', b'\6' + struct.pack('<I', 2)
         + struct.pack('<8f', *range(8)) + struct.pack('<3I', 0, 3, 8)
         + struct.pack('<8I', *range(8)))
+    put('record', 'probes', b'\x08\x05\x40'
+        + b'The vault opens with a word that nobody but its owner knows, not even us.')
     put('record', 'name', b'\7namespaces/default/sessions/s-1.x')
 
 

@@ -3,12 +3,16 @@
 // Input: one byte that chooses, then the bytes.
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/check.h"
 #include "memory/fold.h"
+#include "memory/probe.h"
 #include "memory/profile.h"
 #include "memory/profile_record.h"
 #include "memory/record.h"
@@ -110,14 +114,34 @@ void ParsesName(std::string_view bytes) {
   if (name.ok()) CHECK(name->ToString() == bytes);
 }
 
+// What was forgotten is found where it stands, whatever stands around it.
+void FindsProbes(std::string_view bytes) {
+  base::ByteReader in(bytes);
+  const size_t begin = in.Number<uint8_t>();
+  const size_t size = in.Number<uint8_t>();
+  const std::string_view around = in.Raw(in.left());
+  const std::string_view gone =
+      around.substr(std::min(begin, around.size()), size);
+  const std::vector<Probe> probes = ProbesOf(gone, /*count_max=*/8);
+  CHECK(probes.size() <= 8 && std::is_sorted(probes.begin(), probes.end()));
+  std::set<Probe> found;
+  size_t at = 0;
+  ProbeSet(probes).Find(around, [&](Probe probe, size_t offset) {
+    CHECK(offset >= at && offset + kProbeBytes <= around.size());
+    at = offset;
+    found.insert(probe);
+  });
+  CHECK(found == std::set<Probe>(probes.begin(), probes.end()));
+}
+
 }  // namespace
 }  // namespace mneme::memory
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace mneme::memory;
   constexpr void (*kTargets[])(std::string_view) = {
-      Opens,          Seals,       DecodesEntry,   DecodesTerms,
-      DecodesProfile, DecodesFold, DecodesSegment, ParsesName};
+      Opens,       Seals,          DecodesEntry, DecodesTerms, DecodesProfile,
+      DecodesFold, DecodesSegment, ParsesName,   FindsProbes};
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   kTargets[data[0] % std::size(kTargets)](bytes.substr(1));

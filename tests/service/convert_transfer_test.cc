@@ -35,7 +35,8 @@ TEST(ConvertTransfer, AManifestOfEveryPresetComesBack) {
         .committed_seq = 3,
         .entry_next = 2,
         .create_time_us = -5,
-        .update_time_us = 1'700'000'000'123'456};
+        .update_time_us = 1'700'000'000'123'456,
+        .ttl_us = 60'000'000};
     v1::SessionManifest proto;
     SetManifest({.space = "n", .session = "s"}, sent, &proto);
     EXPECT_EQ(proto.session(), "namespaces/n/sessions/s");
@@ -45,6 +46,7 @@ TEST(ConvertTransfer, AManifestOfEveryPresetComesBack) {
     EXPECT_EQ(back.position_next, 9);
     EXPECT_EQ(back.committed_seq, 3u);
     EXPECT_EQ(back.entry_next, 2u);
+    EXPECT_EQ(back.ttl_us, 60'000'000);
     EXPECT_EQ(back.create_time_us, -5);
     EXPECT_EQ(back.update_time_us, 1'700'000'000'123'456);
   }

@@ -277,23 +277,31 @@ TEST_F(TransferServiceTest, AClientThatReadsOnePartAndVanishesFreesItsSlot) {
 }
 
 TEST_F(TransferServiceTest, MoreStreamsThanThereAreSlotsAreRefused) {
+  v1::ImportSessionRequest start = Export(kText)[0];
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
   std::vector<std::unique_ptr<grpc::ClientWriter<v1::ImportSessionRequest>>>
       writers;
   for (size_t i = 0; i < TransferService::kStreamsMax; ++i) {
     contexts.push_back(std::make_unique<grpc::ClientContext>());
     writers.push_back(stub_->ImportSession(contexts.back().get(), &response_));
+    ASSERT_TRUE(writers.back()->Write(start));
   }
   AwaitStreams(TransferService::kStreamsMax);
-  v1::ImportSessionResponse response;
-  grpc::ClientContext context;
-  const auto writer = stub_->ImportSession(&context, &response);
-  writer->WritesDone();
-  EXPECT_EQ(base::DetailOf(proto::FromGrpc(writer->Finish())).reason,
-            "TOO_MANY_STREAMS");
+  EXPECT_EQ(base::DetailOf(Import({start})).reason, "TOO_MANY_STREAMS");
   for (auto& open : contexts) open->TryCancel();
   for (auto& open : writers) open->Finish();
   ExpectNothingOfCopy();
+}
+
+// Who says nothing is nobody yet, and takes no slot from those who are known.
+TEST_F(TransferServiceTest, AStreamThatSaysNothingTakesNoSlot) {
+  grpc::ClientContext context;
+  const auto silent = stub_->ImportSession(&context, &response_);
+  EXPECT_EQ(Import(Export(kText)), absl::OkStatus());
+  AwaitStreams(0);
+  EXPECT_EQ(service_->streams(), 0u);
+  context.TryCancel();
+  silent->Finish();
 }
 
 TEST_F(TransferServiceTest, TwoImportsOfANameMakeOneSession) {
