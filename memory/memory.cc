@@ -293,7 +293,7 @@ absl::StatusOr<std::shared_ptr<Session>> Memory::FinishImport(
     // Two sessions of one name and creation would be one to clients that keep
     // their states; and a ttl counts from here.
     SessionRecord record = import.record();
-    record.header.create_time_us = CreateTime();
+    record.header.create_time_us = CreateTime(record.header.name.space);
     WriteBatch last = import.TakeLast(record.header.create_time_us);
     RETURN_IF_ERROR(Add(std::move(record), std::move(last)));
   }
