@@ -28,6 +28,7 @@ ONE_FLOOR = {'hwy': 'attention'}
 # Sources without a test that includes their header, and why.
 UNTESTED = {
     'attention/rope_ramp.cc': 'yarn_test and ntk_test compare whole tables',
+    'client/cli.cc': 'driven as a command line by tests that link RunCli',
     'memory/key_reader.cc': 'attend_test and knn_search_test read through it',
     'memory/log.cc': 'session_test cuts appends at every border of a block',
     'memory/sealing.cc': 'session_test seals, reopens and damages segments',
