@@ -43,7 +43,7 @@ v1::Finding Found(Severity severity, std::string subject, std::string detail,
 }
 
 std::string Megabytes(uint64_t bytes) {
-  return absl::StrFormat("%.0f MB", static_cast<double>(bytes) / 1e6);
+  return absl::StrFormat("%.1f MB", static_cast<double>(bytes) / 1e6);
 }
 
 class Doctor {

@@ -238,7 +238,6 @@ int Serve(int argc, const char* const* argv) {
       static_cast<int64_t>(flags.stream_idle_seconds * 1000));
   flags.server.drain = std::chrono::milliseconds(
       static_cast<int64_t>(flags.drain_seconds * 1000));
-  flags.server.data_dir = flags.data;
   if (flags.server.snapshots_dir.empty()) {
     flags.server.snapshots_dir = SnapshotsDirOf(flags.data);
   }

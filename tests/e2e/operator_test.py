@@ -133,15 +133,20 @@ class Operator(CliTest):
             self.assert_restored(target, 1)
         print(f'{unfinished} restores were caught half done', flush=True)
 
+    def forgotten(self):
+        return cli.mneme(self.server, 'verify', '--forgotten', '-o', 'json')
+
     def test_what_was_forgotten_is_found_until_it_has_left_the_disk(self):
         secret = 'The vault behind the mirror opens with the word xylophonist.'
         self.ok('append', 'talk', self.write('long.txt', cli.sentences(self.random, 200_000)))
         self.ok('append', 'talk', '--text', secret, '--source', 'secret')
         self.ok('snapshot', 'create', 'with-secret')
         self.ok('forget', 'talk', '--source', 'secret')
+        while self.forgotten().json()['pending_operations'] != '0':
+            pass
         self.ok('compact')
         # The snapshot still has it, and nothing else.
-        found = cli.mneme(self.server, 'verify', '--forgotten', '-o', 'json')
+        found = self.forgotten()
         self.assertEqual(found.code, NOT_CLEAN, found.out + found.err)
         report = found.json()
         self.assertTrue(report['clean'], report)
