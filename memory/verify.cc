@@ -379,6 +379,13 @@ class Verifier {
     return worst;
   }
 
+  // Without what is forgotten: ranks in a cache count live tokens.
+  template <typename Visit>
+  void ForEachLiveSlice(SeqRange range, Visit visit) const {
+    view_.forgotten->ForEachGap(
+        range, [&](SeqRange live) { ForEachSlice(*view_.rows, live, visit); });
+  }
+
   // Of a bank's heads, whose weights are summed in double.
   AttentionGap BankGap(const std::vector<CheckedTier>& tiers,
                        const std::vector<std::unique_ptr<TierScorer>>& scorers,
@@ -397,12 +404,11 @@ class Verifier {
     for (const bool summing : {false, true}) {
       for (size_t t = 0; t < tiers.size(); ++t) {
         TierScorer& scorer = *scorers[t];
-        ForEachSlice(*view_.rows, tiers[t].range, [&](BlockSlice slice) {
+        ForEachLiveSlice(tiers[t].range, [&](const BlockSlice& slice) {
           if (cancelled_()) return false;
           scorer.Score(slice, kv_head, logits.data());
           const float* const values = scorer.Values(slice, kv_head);
           for (size_t i = 0; i < slice.count; ++i) {
-            if (view_.forgotten->Contains(slice.seq_first + i)) continue;
             keys += summing;
             for (size_t head = 0; head < heads; ++head) {
               const double logit = logits[head * slice.count + i];
