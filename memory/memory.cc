@@ -108,6 +108,7 @@ absl::StatusOr<std::unique_ptr<Memory>> Memory::Open(
   std::unique_ptr<Memory> memory(new Memory(std::move(store), clock, options));
   RETURN_IF_ERROR(memory->LoadSessions());
   RETURN_IF_ERROR(memory->operations_.Load());
+  memory->SkipUidsOfOperations();
   memory->DropImports();
   memory->background_ = std::make_unique<Background>(
       [raw = memory.get()] { return raw->Work(); }, kTick);
@@ -163,6 +164,16 @@ absl::Status Memory::LoadSessions() {
   base::MutexLock lock(&mutex_);
   slots_ = std::move(slots);
   return absl::OkStatus();
+}
+
+// What they are to erase must not become a session's.
+void Memory::SkipUidsOfOperations() {
+  base::MutexLock structure(&structure_);
+  for (const Operation& operation : operations_.Pending()) {
+    for (const uint64_t uid : operation.uids) {
+      uid_next_ = std::max(uid_next_, uid + 1);
+    }
+  }
 }
 
 Memory::~Memory() {

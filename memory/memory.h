@@ -160,6 +160,7 @@ class Memory {
   Memory(std::unique_ptr<Store> store, const base::Clock* clock,
          MemoryOptions options);
   absl::Status LoadSessions();
+  void SkipUidsOfOperations();
   std::vector<std::shared_ptr<Slot>> Slots() const;
   absl::StatusOr<std::shared_ptr<Slot>> FindSlot(const SessionName& name) const;
   // Makes room for a new session, or says ALREADY_EXISTS.

@@ -4,10 +4,12 @@
 #include <chrono>
 #include <random>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "memory/records.h"
 
@@ -46,17 +48,29 @@ Operations::Operations(Store* store, const base::Clock* clock)
 
 absl::Status Operations::Load() {
   base::MutexLock lock(&mutex_);
-  return ScanRecords(*store_, AllOperations(), RecordKind::kOperation,
-                     [&](std::string_view key, std::string_view payload) {
-                       Operation operation;
-                       if (!Decode(payload, operation) ||
-                           key != OperationKey(operation.space, operation.id)) {
-                         return false;
-                       }
-                       Key place{operation.space, operation.id};
-                       operations_[std::move(place)] = std::move(operation);
-                       return true;
-                     });
+  absl::Status later;
+  const KeyRange range = AllOperations();
+  RETURN_IF_ERROR(store_->Scan(
+      range.first, range.second,
+      [&](std::string_view key, std::string_view record) {
+        const auto payload = OpenRecord(RecordKind::kOperation, key, record);
+        if (absl::IsFailedPrecondition(payload.status())) {
+          later = payload.status();
+          return false;
+        }
+        Operation operation;
+        if (!payload.ok() || !Decode(*payload, operation) ||
+            key != OperationKey(operation.space, operation.id)) {
+          // The sessions do not suffer; what it was to erase stays.
+          base::Log(base::LogLevel::kError, "operation_lost",
+                    {{"record", absl::CHexEscape(std::string(key))}});
+          return true;
+        }
+        Key place{operation.space, operation.id};
+        operations_[std::move(place)] = std::move(operation);
+        return true;
+      }));
+  return later;
 }
 
 Operation Operations::New(const std::string& space,

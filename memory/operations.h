@@ -45,7 +45,8 @@ class Operations {
   // Lifetime: both outlive it.
   Operations(Store* store, const base::Clock* clock);
 
-  // Errors: DATA_LOSS; the store's.
+  // A record that is damaged is dropped with a line in the log.
+  // Errors: FAILED_PRECONDITION FORMAT_TOO_NEW; the store's.
   absl::Status Load();
 
   // A new operation; `batch` makes it durable, Add makes it known.

@@ -227,6 +227,7 @@ class RocksStore final : public Store {
                                       directory, ", which exists already"),
                          {.reason = "DIRECTORY_EXISTS"});
     }
+    RETURN_IF_ERROR(Health());  // As in Compact.
     rocksdb::Checkpoint* raw = nullptr;
     RETURN_IF_ERROR(Translate(rocksdb::Checkpoint::Create(db_.get(), &raw)));
     const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -85,8 +86,14 @@ class Script {
   void Seal(const std::string& session) {
     Add(Kind::kSeal, session).sync = false;
   }
-  void ForgetSource(const std::string& session, const std::string& source) {
-    Add(Kind::kForgetSource, session).source = source;
+  void Forget(const std::string& session, ForgetTarget target) {
+    Add(Kind::kForget, session).target = std::move(target);
+  }
+  void Fork(const std::string& session, const std::string& fork,
+            std::optional<uint64_t> at_seq = {}) {
+    Step& step = Add(Kind::kFork, session);
+    step.fork = fork;
+    step.at_seq = at_seq;
   }
   std::vector<Step> Take() { return std::move(steps_); }
 
@@ -103,7 +110,7 @@ std::vector<Step> Steps() {
   script.Say("text", 1, true, "old.txt");
   script.Say("text", 2, false);
   script.Say("text", 1, true);
-  script.Add(Kind::kForgetEntry, "text", 2);
+  script.Forget("text", ByEntry(2));
   script.Add(Kind::kCommitWindow, "rows", 10);
   script.Tell("rows", 1, false);
   script.Tell("rows", 1, false);
@@ -116,21 +123,34 @@ std::vector<Step> Steps() {
   for (int i = 0; i < 6; ++i) {
     script.Say("text", 25, i % 2 == 0, i % 2 == 0 ? "old.txt" : "new.txt");
   }
-  script.ForgetSource("text", "old.txt");  // In a full block and in the tail.
+  script.Forget("text",
+                BySource("old.txt"));  // In a full block and in the tail.
   script.Add(Kind::kCreate, "text-soon-gone");
   script.Say("text-soon-gone", 3, true);
   script.Say("text-soon-gone", 3, false);
   script.Add(Kind::kDelete, "text-soon-gone");
   script.Say("text", 1, false);
   script.Say("text", 1, false);
-  script.Add(Kind::kForgetEntry, "text", 10);  // Was buffered.
+  script.Forget("text", ByEntry(10));  // Was buffered.
   script.Add(Kind::kCreate, "text-soon-gone");
   script.Say("text-soon-gone", 2, true);
+  script.Fork("text", "text-fork");
+  script.Forget("text", ByEntry(5));       // In the trunk, of one side.
+  script.Forget("text-fork", ByEntry(7));  // Of the other.
+  script.Say("text", 2, false);
+  script.Say("text-fork", 2, true);
+  script.Fork("rows", "rows-early", 200);
+  script.Tell("rows-early", 90, true);
+  script.Forget("rows", SeqRange{.begin = 120, .end = 140});
+  script.Forget("rows-early", SeqRange{.begin = 10, .end = 12});
+  script.Fork("text-fork", "text-late");  // Of a fork.
+  script.Add(Kind::kDelete, "text-fork");
+  script.Say("text-late", 1, true);
   script.Add(Kind::kDelete, "rows");
   script.Add(Kind::kCreate, "rows");
   script.Tell("rows", 130, true);
   script.Say("text", 130, true, "big.txt");
-  script.ForgetSource("text", "big.txt");
+  script.Forget("text", BySource("big.txt"));
   script.Say("text", 1, true);
   return script.Take();
 }
@@ -176,7 +196,7 @@ void Model::Append(const Step& step, Remembered& session) const {
   }
 }
 
-void Model::Forget(Remembered& session, uint64_t entry) const {
+void Model::ForgetEntry(Remembered& session, uint64_t entry) {
   const auto range = session.ranges.find(entry);
   if (range == session.ranges.end()) return;
   for (uint64_t seq = range->second.begin; seq < range->second.end; ++seq) {
@@ -184,6 +204,31 @@ void Model::Forget(Remembered& session, uint64_t entry) const {
   }
   session.log.entries.erase(entry);
   session.ranges.erase(range);
+}
+
+void Model::ForgetChosen(Remembered& session, const Step& step) {
+  if (const auto* entry = std::get_if<EntryNumber>(&step.target)) {
+    ForgetEntry(session, entry->number);
+  } else if (const auto* seqs = std::get_if<SeqRange>(&step.target)) {
+    session.log.tokens.erase(session.log.tokens.lower_bound(seqs->begin),
+                             session.log.tokens.lower_bound(seqs->end));
+  } else if (const auto* filter = std::get_if<RecallFilter>(&step.target)) {
+    const auto entries = session.log.entries;
+    for (const auto& [number, said] : entries) {
+      if (said.source == filter->source) ForgetEntry(session, number);
+    }
+  }
+}
+
+Model::Remembered Model::ForkOf(const Remembered& session, uint64_t at_seq) {
+  Remembered fork = session;
+  if (at_seq >= session.log.seq_next) return fork;
+  fork.log.seq_next = at_seq;
+  fork.log.position_next = static_cast<int64_t>(at_seq);  // Without gaps.
+  fork.committed_seq = std::min(fork.committed_seq, at_seq);
+  fork.log.tokens.erase(fork.log.tokens.lower_bound(at_seq),
+                        fork.log.tokens.end());
+  return fork;
 }
 
 void Model::Apply(const Step& step) {
@@ -201,14 +246,13 @@ void Model::Apply(const Step& step) {
     case Kind::kAppendTokens:
       Append(step, session);
       return;
-    case Kind::kForgetEntry:
-      Forget(session, step.number);
+    case Kind::kForget:
+      ForgetChosen(session, step);
       return;
-    case Kind::kForgetSource: {
-      const auto entries = session.log.entries;
-      for (const auto& [number, said] : entries) {
-        if (said.source == step.source) Forget(session, number);
-      }
+    case Kind::kFork: {
+      const uint64_t all = session.log.seq_next;
+      sessions_.try_emplace(step.fork,
+                            ForkOf(session, step.at_seq.value_or(all)));
       return;
     }
     case Kind::kCommitWindow: {
@@ -372,11 +416,17 @@ absl::Status Machine::Do(const Step& step) {
     done = memory_->Delete(name).status();
     return absl::IsNotFound(done) ? absl::OkStatus() : done;
   }
+  if (step.kind == Kind::kForget) {
+    done = memory_->Forget(name, step.target, /*dry_run=*/false).status();
+    return absl::IsNotFound(done) ? absl::OkStatus() : done;
+  }
+  if (step.kind == Kind::kFork) {
+    const SessionName fork{.space = "test", .session = step.fork};
+    done = memory_->Fork(name, fork, step.at_seq, std::nullopt);
+    return absl::IsAlreadyExists(done) ? absl::OkStatus() : done;
+  }
   ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, memory_->Find(name));
-  done = Mutate(*session, step);
-  const bool forgets =
-      step.kind == Kind::kForgetEntry || step.kind == Kind::kForgetSource;
-  return forgets && absl::IsNotFound(done) ? absl::OkStatus() : done;
+  return Mutate(*session, step);
 }
 
 absl::Status Machine::Mutate(Session& session, const Step& step) {
@@ -390,16 +440,14 @@ absl::Status Machine::Mutate(Session& session, const Step& step) {
     }
     case Kind::kAppendTokens:
       return session.AppendTokens(TokensOf(step).Rows(), options).status();
-    case Kind::kForgetEntry:
-      return session.Forget(ByEntry(step.number)).status();
-    case Kind::kForgetSource:
-      return session.Forget(BySource(step.source)).status();
     case Kind::kCommitWindow:
       return session.CommitWindow(step.number).status();
     case Kind::kSeal:
       return session.SealOne().status();
     case Kind::kCreate:
     case Kind::kDelete:
+    case Kind::kForget:
+    case Kind::kFork:
       break;
   }
   return absl::OkStatus();
@@ -418,6 +466,7 @@ absl::StatusOr<ShownByName> Machine::Show() {
 void Machine::ExpectSoundAnswers(const ShownByName& expected) {
   testing::Random random(testing::Seed());
   for (const auto& [name, shown] : expected) {
+    SCOPED_TRACE(name);
     const auto session = memory_->Find({.space = "test", .session = name});
     ASSERT_TRUE(session.ok()) << session.status();
     ExpectSound(**session);

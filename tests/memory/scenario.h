@@ -29,16 +29,19 @@ struct Step {
     kDelete,
     kAppendText,
     kAppendTokens,
-    kForgetEntry,
-    kForgetSource,
+    kForget,
+    kFork,
     kCommitWindow,
     kSeal,
   } kind;
   std::string session;
-  std::string words = {};   // kAppendText.
-  std::string source = {};  // kAppendText, kForgetSource.
-  uint64_t number = 0;      // The entry, the tokens, or those to keep.
-  bool sync = true;         // Of an append.
+  std::string words = {};               // kAppendText.
+  std::string source = {};              // kAppendText.
+  uint64_t number = 0;                  // The tokens, or those to keep.
+  ForgetTarget target = EntryNumber{};  // kForget.
+  std::string fork = {};                // kFork.
+  std::optional<uint64_t> at_seq = {};  // kFork.
+  bool sync = true;                     // Of an append.
   std::string request_id = {};
 };
 
@@ -79,7 +82,9 @@ class Model {
     std::map<uint64_t, SeqRange> ranges;  // Of live entries.
   };
   void Append(const Step& step, Remembered& session) const;
-  void Forget(Remembered& session, uint64_t entry) const;
+  static void ForgetEntry(Remembered& session, uint64_t entry);
+  static void ForgetChosen(Remembered& session, const Step& step);
+  static Remembered ForkOf(const Remembered& session, uint64_t at_seq);
 
   std::map<std::string, Remembered> sessions_;
 };
@@ -90,7 +95,8 @@ struct Scenario {
 };
 
 // Creates, appends, commits, seals, writes a checkpoint, forgets in the tail
-// and in full blocks, deletes, and appends again.
+// and in full blocks, forks, forgets on either
+// side, deletes, and appends again.
 const Scenario& TheScenario();
 
 // A server that can be killed and started again over what is on its disk.
