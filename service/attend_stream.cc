@@ -42,15 +42,25 @@ Call CallOf(const v1::AttendStreamRequest& request,
 }  // namespace
 
 void AttendStreams::Drain() {
-  std::vector<std::shared_ptr<AttendStream>> open;
   {
     base::MutexLock lock(&mutex_);
     draining_ = true;
-    for (const auto& [stream, weak] : open_) {
-      if (auto alive = weak.lock()) open.push_back(std::move(alive));
-    }
   }
-  for (const auto& stream : open) stream->Drain();
+  for (const auto& stream : Open()) stream->Drain();
+}
+
+void AttendStreams::EndIdle(std::chrono::steady_clock::duration idle) {
+  const auto moment = clock_->Ticks() - idle;
+  for (const auto& stream : Open()) stream->EndIfIdleSince(moment);
+}
+
+std::vector<std::shared_ptr<AttendStream>> AttendStreams::Open() const {
+  base::MutexLock lock(&mutex_);
+  std::vector<std::shared_ptr<AttendStream>> open;
+  for (const auto& [stream, weak] : open_) {
+    if (auto alive = weak.lock()) open.push_back(std::move(alive));
+  }
+  return open;
 }
 
 size_t AttendStreams::size() const {
@@ -101,7 +111,8 @@ AttendStream::AttendStream(grpc::CallbackServerContext* context, Door* door,
     : context_(context),
       door_(door),
       streams_(streams),
-      step_(std::move(step)) {}
+      step_(std::move(step)),
+      waiting_since_(streams->clock_->Ticks()) {}
 
 void AttendStream::OnReadDone(bool ok) {
   if (!ok) {  // The client is done, or gone.
@@ -145,6 +156,7 @@ void AttendStream::OnWriteDone(bool ok) {
     ++steps_;
     draining = draining_;
     if (!draining) state_ = State::kReading;
+    waiting_since_ = streams_->clock_->Ticks();
   }
   if (draining) {
     FinishOnce(Draining());
@@ -163,6 +175,21 @@ void AttendStream::Drain() {
     end_ = Draining();
   }
   Finish(proto::ToGrpc(Draining()));
+}
+
+void AttendStream::EndIfIdleSince(
+    std::chrono::steady_clock::time_point moment) {
+  const absl::Status idle = base::Error(
+      absl::StatusCode::kDeadlineExceeded,
+      "no step came for too long; open the stream again when there is one",
+      {.reason = "STREAM_IDLE"});
+  {
+    base::MutexLock lock(&mutex_);
+    if (state_ != State::kReading || waiting_since_ > moment) return;
+    state_ = State::kFinished;
+    end_ = idle;
+  }
+  Finish(proto::ToGrpc(idle));
 }
 
 void AttendStream::FinishOnce(const absl::Status& status) {

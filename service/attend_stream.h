@@ -6,13 +6,16 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "memory/types.h"
 #include "mneme/v1/memory_service.pb.h"
@@ -30,8 +33,17 @@ class AttendStreams {
   // An idle stream costs some kilobytes, one at work at most two messages.
   static constexpr size_t kStreamsMax = 1024;
 
-  explicit AttendStreams(size_t streams_max = kStreamsMax)
-      : streams_max_(streams_max) {}
+  // A decode loop asks many times a second, and a person's pauses are shorter.
+  static constexpr std::chrono::seconds kIdle{600};
+
+  // Lifetime: `clock` outlives the streams.
+  explicit AttendStreams(const base::Clock* clock,
+                         size_t streams_max = kStreamsMax)
+      : clock_(clock), streams_max_(streams_max) {}
+
+  // Ends, with DEADLINE_EXCEEDED STREAM_IDLE, those that for so long have sent
+  // no step.
+  void EndIdle(std::chrono::steady_clock::duration idle);
 
   // Ends idle streams with UNAVAILABLE DRAINING, busy ones after their step;
   // refuses new ones.
@@ -45,6 +57,9 @@ class AttendStreams {
   absl::Status Add(const std::shared_ptr<AttendStream>& stream);
   void Remove(AttendStream* stream);
 
+  std::vector<std::shared_ptr<AttendStream>> Open() const;
+
+  const base::Clock* const clock_;
   const size_t streams_max_;
   mutable base::Mutex mutex_;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
@@ -84,6 +99,7 @@ class AttendStream final
   void Work();
   void FinishOnce(const absl::Status& status);
   void Drain();
+  void EndIfIdleSince(std::chrono::steady_clock::time_point moment);
 
   grpc::CallbackServerContext* const context_;
   Door* const door_;
@@ -98,6 +114,8 @@ class AttendStream final
   base::Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kReading;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  // When it began to wait for the step.
+  std::chrono::steady_clock::time_point waiting_since_ ABSL_GUARDED_BY(mutex_);
   uint64_t steps_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status end_ ABSL_GUARDED_BY(mutex_);
 };

@@ -23,6 +23,7 @@ ExportStream* ExportStream::Start(grpc::CallbackServerContext* context,
                                   const v1::ExportSessionRequest* request) {
   auto* const stream = new ExportStream(context, door, slots, memory, request);
   Door::EchoRequestId(context);
+  stream->trace_ = door->EchoTrace(context);
   stream->Next();
   return stream;
 }
@@ -46,7 +47,8 @@ void ExportStream::Next() {
        .priority = Executor::Priority::kWrite,  // Reads go first.
        .request = request_,
        .response = &response_,
-       .quiet = !is_first},
+       .quiet = !is_first,
+       .trace = trace_},
       [this](const memory::Cancelled&) { return Fill(); },
       [this](const absl::Status& status) {
         if (status.ok()) {

@@ -43,6 +43,7 @@ class ExportStream final
 
   grpc::CallbackServerContext* const context_;
   Door* const door_;
+  TraceSpan trace_;
   StreamSlots* const slots_;
   memory::Memory* const memory_;
   const v1::ExportSessionRequest* const request_;

@@ -17,6 +17,7 @@ ImportStream* ImportStream::Start(grpc::CallbackServerContext* context,
                                   v1::ImportSessionResponse* response) {
   auto* const stream = new ImportStream(context, door, slots, memory, response);
   Door::EchoRequestId(context);
+  stream->trace_ = door->EchoTrace(context);
   stream->StartRead(&stream->request_);
   return stream;
 }
@@ -48,22 +49,23 @@ void ImportStream::OnReadDone(bool ok) {
 }
 
 void ImportStream::Admit(Door::Work work, bool is_last) {
-  door_->Admit(context_,
-               {.method = "ImportSession",
-                .session = session_,
-                .priority = Executor::Priority::kWrite,
-                .request = &request_,
-                .response = response_,
-                .quiet = !is_last,
-                .charge = is_last ? Limits::Charge::kSession
-                                  : Limits::Charge::kNothing},
-               std::move(work), [this, is_last](const absl::Status& status) {
-                 if (is_last || !status.ok()) {
-                   Finish(proto::ToGrpc(status));
-                 } else {
-                   StartRead(&request_);
-                 }
-               });
+  door_->Admit(
+      context_,
+      {.method = "ImportSession",
+       .session = session_,
+       .priority = Executor::Priority::kWrite,
+       .request = &request_,
+       .response = response_,
+       .quiet = !is_last,
+       .trace = trace_,
+       .charge = is_last ? Limits::Charge::kSession : Limits::Charge::kNothing},
+      std::move(work), [this, is_last](const absl::Status& status) {
+        if (is_last || !status.ok()) {
+          Finish(proto::ToGrpc(status));
+        } else {
+          StartRead(&request_);
+        }
+      });
 }
 
 absl::Status ImportStream::Take(const memory::Cancelled& cancelled) {

@@ -52,6 +52,7 @@ class ImportStream final
 
   grpc::CallbackServerContext* const context_;
   Door* const door_;
+  TraceSpan trace_;
   StreamSlots* const slots_;
   memory::Memory* const memory_;
   v1::ImportSessionResponse* const response_;

@@ -10,6 +10,12 @@
 namespace mneme::service {
 namespace {
 
+// Longer ones are no names, and refused as such later; they are not remembered.
+constexpr size_t kNameBytesMax = 63;
+
+bool IsName(std::string_view space) {
+  return !space.empty() && space.size() <= kNameBytesMax;
+}
 
 // A place is free as soon as another request ends.
 constexpr std::chrono::milliseconds kRetryInFlight{100};
@@ -81,7 +87,7 @@ absl::StatusOr<std::shared_ptr<Limits::Ticket>> Limits::Admit(
     std::string_view space, Charge charge, uint64_t bytes) {
   if (file_) file_->Poll();
   base::MutexLock lock(&mutex_);
-  if (!limited_ || space.empty()) return nullptr;
+  if (!limited_ || !IsName(space)) return nullptr;
   const NamespaceLimits& limits = table_.Of(space);
   State& state = StateOf(space);
   if (limits.in_flight && state.in_flight >= *limits.in_flight) {
@@ -125,7 +131,7 @@ absl::Status Limits::TakeAppend(const NamespaceLimits& limits,
 
 absl::StatusOr<std::shared_ptr<Limits::Creation>> Limits::CheckRoom(
     std::string_view space, Charge charge) {
-  if (charge == Charge::kNothing || space.empty()) return nullptr;
+  if (charge == Charge::kNothing || !IsName(space)) return nullptr;
   const NamespaceLimits limits = Of(space);
   const std::string name(space);
   // A session without room for a token is of no use.

@@ -76,7 +76,8 @@ MemoryService::MemoryService(memory::Memory* memory, Door* door,
       metrics_(metrics),
       limits_(limits),
       clock_(clock),
-      started_(clock->Ticks()) {
+      started_(clock->Ticks()),
+      streams_(clock) {
   SetMessageAllocatorFor_Append(AnyUnaryCalls());
   SetMessageAllocatorFor_Recall(AnyUnaryCalls());
   SetMessageAllocatorFor_Attend(AnyUnaryCalls());

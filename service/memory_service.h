@@ -38,6 +38,11 @@ class MemoryService final : public v1::MemoryService::CallbackService {
 
   size_t open_streams() const { return streams_.size(); }
 
+  // See AttendStreams::EndIdle.
+  void EndIdleStreams(std::chrono::steady_clock::duration idle) {
+    streams_.EndIdle(idle);
+  }
+
   grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext* context,
                                    const v1::AppendRequest* request,
                                    v1::AppendResponse* response) override;

@@ -63,6 +63,7 @@ struct Flags {
   ServerOptions server{.listen = {"127.0.0.1:7788"},
                        .metrics_listen = "127.0.0.1:9464"};
   double drain_seconds = 8;
+  double stream_idle_seconds = AttendStreams::kIdle.count();
   base::LogLevel log_level = base::LogLevel::kInfo;
   std::string ready_file;
 };
@@ -70,6 +71,7 @@ struct Flags {
 // Below Docker's ten seconds between SIGTERM and SIGKILL by default; an hour is
 // surely a mistake.
 constexpr double kDrainSecondsMax = 3600;
+constexpr double kStreamIdleSecondsMax = 30 * 24 * 3600;
 
 void AddFlags(CLI::App& app, Flags& flags) {
   app.set_config("--config", "",
@@ -126,6 +128,10 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "\"namespaces\": {...}}. Limits: bytes, sessions, "
                  "appends_per_second, appends_burst, in_flight, "
                  "in_flight_bytes");
+  app.add_option("--stream-idle-seconds", flags.stream_idle_seconds,
+                 "A stream that sends no step for so long is ended; 0: never")
+      ->check(CLI::Range(0.0, kStreamIdleSecondsMax) & kNumber)
+      ->capture_default_str();
   app.add_option("--drain-seconds", flags.drain_seconds,
                  "What requests under way are given after SIGTERM")
       ->check(CLI::Range(0.0, kDrainSecondsMax) & kNumber)
@@ -228,6 +234,8 @@ int Serve(int argc, const char* const* argv) {
     return asked_for_help ? kExitOk : kExitUsage;
   }
   flags.server.data_dir = flags.data;
+  flags.server.stream_idle = std::chrono::milliseconds(
+      static_cast<int64_t>(flags.stream_idle_seconds * 1000));
   flags.server.drain = std::chrono::milliseconds(
       static_cast<int64_t>(flags.drain_seconds * 1000));
   flags.server.data_dir = flags.data;

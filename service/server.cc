@@ -139,6 +139,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   }
   RETURN_IF_ERROR(server->ServeMetrics());
   RETURN_IF_ERROR(server->Listen());
+  server->EndIdleStreams();
   return server;
 }
 
@@ -202,6 +203,19 @@ Metrics::Levels Server::LevelsNow() const {
     levels.disk_size_bytes = uint64_t{disk.f_blocks} * disk.f_frsize;
   }
   return levels;
+}
+
+void Server::EndIdleStreams() {
+  if (options_.stream_idle.count() == 0) return;
+  // Looks often enough that none is idle much longer than said.
+  const auto interval =
+      std::max(options_.stream_idle / 8, std::chrono::milliseconds(10));
+  idle_streams_ = std::make_unique<memory::Background>(
+      [this] {
+        service_.EndIdleStreams(options_.stream_idle);
+        return false;
+      },
+      interval);
 }
 
 absl::Status Server::Listen() {

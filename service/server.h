@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "memory/background.h"
 #include "memory/memory.h"
 #include "memory/store.h"
 #include "service/access.h"
@@ -52,6 +53,8 @@ struct ServerOptions {
   // Limits of namespaces, see limit_table.h; read again when it changes. Empty:
   // none.
   std::string limits_file = "";
+  // A stream that sends nothing for so long is ended; 0: never.
+  std::chrono::milliseconds stream_idle = AttendStreams::kIdle;
   // What Drain gives to requests that are under way.
   std::chrono::milliseconds drain = std::chrono::seconds(8);
 };
@@ -93,6 +96,7 @@ class Server {
          const ServerOptions& options, const base::Clock* clock);
   absl::Status Listen();
   absl::Status ServeMetrics();
+  void EndIdleStreams();
   Metrics::Levels LevelsNow() const;
 
   const ServerOptions options_;
@@ -110,6 +114,7 @@ class Server {
   std::unique_ptr<grpc::Server> server_;
   base::Mutex drain_mutex_;
   bool drained_ ABSL_GUARDED_BY(drain_mutex_) = false;
+  std::unique_ptr<memory::Background> idle_streams_;  // Null: never ended.
   // Last, so that nobody scrapes what is being destroyed.
   std::unique_ptr<MetricsServer> metrics_server_;
 };

@@ -66,7 +66,8 @@ class StreamTest : public ::testing::Test {
   Executor executor_{{.threads = 2}};
   Limits limits_{&clock_, {}};
   Door door_{&executor_, &metrics_, &limits_, &clock_};
-  std::unique_ptr<AttendStreams> streams_ = std::make_unique<AttendStreams>();
+  std::unique_ptr<AttendStreams> streams_ =
+      std::make_unique<AttendStreams>(&clock_);
   std::unique_ptr<Service> service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::MemoryService::Stub> stub_;
@@ -105,6 +106,63 @@ TEST_F(StreamTest, StepsAreAnsweredOneByOneInOrder) {
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(in_flight_max, 1);
   writer.join();
+  Stop();
+  EXPECT_EQ(streams_->size(), 0);
+}
+
+TEST_F(StreamTest, AnIdleStreamIsEndedAndOneThatWorksIsNot) {
+  std::latch begun(1);
+  std::latch go_on(1);
+  Start([&](const auto& request, auto* response, const auto& cancelled) {
+    begun.count_down();
+    go_on.wait();
+    return Echo(request, response, cancelled);
+  });
+  grpc::ClientContext busy_context;
+  const auto busy = stub_->AttendStream(&busy_context);
+  ASSERT_TRUE(busy->Write(StepOf(7)));
+  begun.wait();
+  grpc::ClientContext idle_context;
+  const auto idle = stub_->AttendStream(&idle_context);
+  while (streams_->size() < 2) std::this_thread::yield();
+  streams_->EndIdle(std::chrono::hours(1));  // Nobody was idle that long.
+  EXPECT_EQ(streams_->size(), 2);
+  streams_->EndIdle(std::chrono::seconds(0));
+  v1::AttendStreamResponse response;
+  EXPECT_FALSE(idle->Read(&response));
+  const absl::Status ended = proto::FromGrpc(idle->Finish());
+  EXPECT_EQ(ended.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(base::DetailOf(ended).reason, "STREAM_IDLE");
+  go_on.count_down();
+  ASSERT_TRUE(busy->Read(&response));
+  EXPECT_EQ(response.append().seq_next(), 7);
+  busy->WritesDone();
+  EXPECT_TRUE(busy->Finish().ok());
+  Stop();
+}
+
+TEST_F(StreamTest, AClientThatReadsNothingHoldsOneAnswerAtATime) {
+  constexpr size_t kAnswerBytes = 3 << 20;
+  std::atomic<int> answered = 0;
+  Start([&](const auto& /*request*/, auto* response, const auto&) {
+    response->mutable_attend()->add_outputs()->mutable_output()->set_data(
+        std::string(kAnswerBytes, 'x'));
+    ++answered;
+    return absl::OkStatus();
+  });
+  grpc::ClientContext context;
+  // Its writes wait as soon as the server reads no more.
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::seconds(1));
+  const auto stream = stub_->AttendStream(&context);
+  v1::AttendStreamRequest large;
+  large.mutable_append()->set_request_id(std::string(1 << 20, 'r'));
+  int written = 0;
+  while (stream->Write(large)) ++written;
+  EXPECT_LT(written, 20);
+  // One with the client, one in the transport, one that waits for it.
+  EXPECT_LE(answered, 3);
+  EXPECT_FALSE(stream->Finish().ok());
   Stop();
   EXPECT_EQ(streams_->size(), 0);
 }
@@ -212,7 +270,7 @@ TEST_F(StreamTest, DrainLetsAStepBeAnswered) {
 }
 
 TEST_F(StreamTest, MoreStreamsThanMayBeOpenAreRefused) {
-  streams_ = std::make_unique<AttendStreams>(1);
+  streams_ = std::make_unique<AttendStreams>(&clock_, 1);
   Start(Echo);
   grpc::ClientContext first_context;
   const auto first = stub_->AttendStream(&first_context);

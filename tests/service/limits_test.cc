@@ -241,6 +241,15 @@ TEST_F(LimitsTest, TicketsOfManyThreadsAddUp) {
   }
 }
 
+TEST_F(LimitsTest, WhatCannotBeANameIsLeftToTheParsers) {
+  Set(R"({"default": {"in_flight": 0, "bytes": 0}})");
+  for (const std::string& name : {std::string(), std::string(64, 'a')}) {
+    EXPECT_TRUE(limits_.Admit(name, Charge::kAppend, 1).ok());
+    EXPECT_TRUE(limits_.CheckRoom(name, Charge::kAppend).ok());
+  }
+  EXPECT_FALSE(limits_.Admit(std::string(63, 'a'), Charge::kAppend, 1).ok());
+}
+
 TEST_F(LimitsTest, NamesThatNobodyUsesAreForgotten) {
   Set(R"({"default": {"appends_per_second": 1}})");
   const auto held = limits_.Admit("held", Charge::kAppend, 1);

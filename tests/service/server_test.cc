@@ -465,6 +465,44 @@ TEST_F(ServerTest, LimitsOfAFileHoldAndSayWhatIsUsedUp) {
   std::remove(path.c_str());
 }
 
+TEST_F(ServerTest, WhatAnAnswerHeldIsFreeWhenItHasLeft) {
+  const std::string path =
+      ::testing::TempDir() + "mneme_held_" + std::to_string(getpid());
+  // Less than two requests.
+  std::ofstream(path) << R"({"default": {"in_flight_bytes": 60}})";
+  Start({.listen = {"127.0.0.1:0"}, .limits_file = path});
+  ASSERT_EQ(Create(), absl::OkStatus());
+  v1::GetSessionRequest request;
+  request.set_session(kSession);
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  int answered = 0;
+  while (answered < 20 && std::chrono::steady_clock::now() < deadline) {
+    grpc::ClientContext context;
+    v1::GetSessionResponse response;
+    const absl::Status status =
+        proto::FromGrpc(stub_->GetSession(&context, request, &response));
+    if (status.ok()) {
+      ++answered;
+    } else {  // The one before has reached us, and is only just let go.
+      ASSERT_EQ(base::DetailOf(status).reason, "QUOTA_IN_FLIGHT") << status;
+    }
+  }
+  EXPECT_EQ(answered, 20);
+  std::remove(path.c_str());
+}
+
+TEST_F(ServerTest, AStreamThatSendsNothingIsEnded) {
+  Start({.listen = {"127.0.0.1:0"},
+         .stream_idle = std::chrono::milliseconds(20)});
+  grpc::ClientContext context;
+  const auto stream = stub_->AttendStream(&context);
+  v1::AttendStreamResponse response;
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(base::DetailOf(proto::FromGrpc(stream->Finish())).reason,
+            "STREAM_IDLE");
+}
+
 TEST_F(ServerTest, LimitsThatCannotBeReadKeepItFromStarting) {
   const auto missing = Server::Start(
       std::make_unique<testing::MapStore>(),
