@@ -140,6 +140,7 @@ absl::Status ImportStream::MakeSession() {
 }
 
 void ImportStream::OnDone() {
+  import_.reset();  // What it left on the disk goes before another may come.
   if (has_slot_) slots_->Give();
   delete this;
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -175,7 +176,10 @@ TEST(TransferCommand, CtrlCLeavesNothing) {
   fake.parts = testing::TokensExport();
   ASSERT_EQ(fake.Run({"export", "s", "--out", dir.Path("whole")}).code,
             kExitOk);
-  fake.on_part = [] { std::raise(SIGINT); };
+  // Once: a second one would end the process.
+  fake.on_part = [pressed = false]() mutable {
+    if (!std::exchange(pressed, true)) std::raise(SIGINT);
+  };
   fake.parts.insert(fake.parts.begin() + 1, 100, fake.parts[1]);
   const Ran out = fake.Run({"export", "s", "--out", dir.Path("out")});
   EXPECT_EQ(out.code, kExitInterrupted) << out.err;
