@@ -65,6 +65,10 @@ class SessionImport {
                    const Cancelled& cancelled);
 
   const SessionRecord& record() const { return record_; }
+  // Bytes of keys and values so far, forgotten ones too.
+  uint64_t row_bytes() const {
+    return head_.seq_next * record_.header.profile.token_bytes();
+  }
   // What has to be written together with the session's record for it to exist,
   // last changed at `now_us`. REQUIRES: End returned OK.
   WriteBatch TakeLast(int64_t now_us);

@@ -13,9 +13,10 @@ namespace mneme::service {
 
 ImportStream* ImportStream::Start(grpc::CallbackServerContext* context,
                                   Door* door, StreamSlots* slots,
-                                  memory::Memory* memory,
+                                  Limits* limits, memory::Memory* memory,
                                   v1::ImportSessionResponse* response) {
-  auto* const stream = new ImportStream(context, door, slots, memory, response);
+  auto* const stream =
+      new ImportStream(context, door, slots, limits, memory, response);
   Door::EchoRequestId(context);
   stream->trace_ = door->EchoTrace(context);
   stream->StartRead(&stream->request_);
@@ -23,11 +24,13 @@ ImportStream* ImportStream::Start(grpc::CallbackServerContext* context,
 }
 
 ImportStream::ImportStream(grpc::CallbackServerContext* context, Door* door,
-                           StreamSlots* slots, memory::Memory* memory,
+                           StreamSlots* slots, Limits* limits,
+                           memory::Memory* memory,
                            v1::ImportSessionResponse* response)
     : context_(context),
       door_(door),
       slots_(slots),
+      limits_(limits),
       memory_(memory),
       response_(response) {}
 
@@ -49,26 +52,34 @@ void ImportStream::OnReadDone(bool ok) {
 }
 
 void ImportStream::Admit(Door::Work work, bool is_last) {
-  door_->Admit(
-      context_,
-      {.method = "ImportSession",
-       .session = session_,
-       .priority = Executor::Priority::kWrite,
-       .request = &request_,
-       .response = response_,
-       .quiet = !is_last,
-       .trace = trace_,
-       .charge = is_last ? Limits::Charge::kSession : Limits::Charge::kNothing},
-      std::move(work), [this, is_last](const absl::Status& status) {
-        if (is_last || !status.ok()) {
-          Finish(proto::ToGrpc(status));
-        } else {
-          StartRead(&request_);
-        }
-      });
+  door_->Admit(context_,
+               {.method = "ImportSession",
+                .session = session_,
+                .priority = Executor::Priority::kWrite,
+                .request = &request_,
+                .response = response_,
+                .quiet = !is_last,
+                .trace = trace_,
+                // A place for the session, and room for what it gets.
+                .charge = Limits::Charge::kSession},
+               std::move(work), [this, is_last](const absl::Status& status) {
+                 if (is_last || !status.ok()) {
+                   Finish(proto::ToGrpc(status));
+                 } else {
+                   StartRead(&request_);
+                 }
+               });
 }
 
 absl::Status ImportStream::Take(const memory::Cancelled& cancelled) {
+  const uint64_t bytes = import_ ? import_->row_bytes() : 0;
+  RETURN_IF_ERROR(TakePart(cancelled));
+  limits_->Appended(import_->record().header.name.space,
+                    import_->row_bytes() - bytes);
+  return absl::OkStatus();
+}
+
+absl::Status ImportStream::TakePart(const memory::Cancelled& cancelled) {
   const bool is_start = request_.has_start();
   if (ended_) return base::InvalidField("part", "another", "none behind end");
   if (is_start && import_) {

@@ -16,6 +16,7 @@
 #include "memory/types.h"
 #include "mneme/v1/transfer_service.pb.h"
 #include "service/door.h"
+#include "service/limits.h"
 #include "service/stream_slots.h"
 
 namespace mneme::service {
@@ -30,7 +31,8 @@ class ImportStream final
   // Starts a stream that deletes itself when gRPC is done with it.
   // Lifetime: all but the context and the response outlive it.
   static ImportStream* Start(grpc::CallbackServerContext* context, Door* door,
-                             StreamSlots* slots, memory::Memory* memory,
+                             StreamSlots* slots, Limits* limits,
+                             memory::Memory* memory,
                              v1::ImportSessionResponse* response);
 
   void OnReadDone(bool ok) override;
@@ -38,10 +40,11 @@ class ImportStream final
 
  private:
   ImportStream(grpc::CallbackServerContext* context, Door* door,
-               StreamSlots* slots, memory::Memory* memory,
+               StreamSlots* slots, Limits* limits, memory::Memory* memory,
                v1::ImportSessionResponse* response);
   void Admit(Door::Work work, bool is_last);
   absl::Status Take(const memory::Cancelled& cancelled);
+  absl::Status TakePart(const memory::Cancelled& cancelled);
   absl::Status TakeStart(const v1::ImportStart& start);
   absl::Status TakeEntries(const v1::ExportedEntries& entries,
                            const memory::Cancelled& cancelled);
@@ -54,6 +57,7 @@ class ImportStream final
   Door* const door_;
   TraceSpan trace_;
   StreamSlots* const slots_;
+  Limits* const limits_;
   memory::Memory* const memory_;
   v1::ImportSessionResponse* const response_;
   // Steps follow each other, so one thread at a time has these.

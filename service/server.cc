@@ -168,7 +168,7 @@ Server::Server(std::unique_ptr<Metrics> metrics,
              {.data_dir = options.data_dir,
               .snapshots_dir = options.snapshots_dir,
               .open_to_all = access_ == nullptr && ReachedFromAfar(options)}),
-      transfer_service_(memory_.get(), &door_) {}
+      transfer_service_(memory_.get(), &door_, &limits_) {}
 
 Server::~Server() { Drain(); }
 

@@ -14,7 +14,8 @@ TransferService::ExportSession(grpc::CallbackServerContext* context,
 grpc::ServerReadReactor<v1::ImportSessionRequest>*
 TransferService::ImportSession(grpc::CallbackServerContext* context,
                                v1::ImportSessionResponse* response) {
-  return ImportStream::Start(context, door_, &slots_, memory_, response);
+  return ImportStream::Start(context, door_, &slots_, limits_, memory_,
+                             response);
 }
 
 }  // namespace mneme::service

@@ -11,6 +11,7 @@
 #include "memory/memory.h"
 #include "mneme/v1/transfer_service.grpc.pb.h"
 #include "service/door.h"
+#include "service/limits.h"
 #include "service/stream_slots.h"
 
 namespace mneme::service {
@@ -21,9 +22,9 @@ class TransferService final : public v1::TransferService::CallbackService {
   // Each holds a part of 1 MiB or a message, and an import a block of the log.
   static constexpr size_t kStreamsMax = 32;
 
-  // Lifetime: both outlive the service.
-  TransferService(memory::Memory* memory, Door* door)
-      : memory_(memory), door_(door), slots_(kStreamsMax) {}
+  // Lifetime: all three outlive the service.
+  TransferService(memory::Memory* memory, Door* door, Limits* limits)
+      : memory_(memory), door_(door), limits_(limits), slots_(kStreamsMax) {}
 
   grpc::ServerWriteReactor<v1::ExportSessionResponse>* ExportSession(
       grpc::CallbackServerContext* context,
@@ -38,6 +39,7 @@ class TransferService final : public v1::TransferService::CallbackService {
  private:
   memory::Memory* const memory_;
   Door* const door_;
+  Limits* const limits_;
   StreamSlots slots_;
 };
 

@@ -122,6 +122,7 @@ TEST(Import, GivesEveryMethodTheSameBits) {
       session->Forget(SeqRange{begin, begin + random.Int(1, 30)}).IgnoreError();
     }
     ASSERT_TRUE(session->Clean(Never).ok());
+    ExpectSound(*session);
     const AttendQuery query = RandomQuery(profile, 3, random);
     const AttendResult before = session->Attend(query, Never).value();
     auto copy = Copy(session, house.memory(), random.Int(1, 20'000));

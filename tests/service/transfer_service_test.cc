@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "gtest/gtest.h"
 #include "memory/keys.h"
@@ -46,7 +47,8 @@ class TransferServiceTest : public ::testing::Test {
     memory_ = memory::Memory::Open(std::make_unique<testing::MapStore>(disk_),
                                    &clock_)
                   .value();
-    service_ = std::make_unique<TransferService>(memory_.get(), &door_);
+    service_ =
+        std::make_unique<TransferService>(memory_.get(), &door_, &limits_);
     grpc::ServerBuilder builder;
     builder.RegisterService(service_.get());
     server_ = builder.BuildAndStart();
@@ -166,7 +168,9 @@ class TransferServiceTest : public ::testing::Test {
   base::RealClock clock_;
   Metrics metrics_{"test", "test"};
   Executor executor_{{.threads = 2}};
-  Limits limits_{&clock_, {}};
+  Limits limits_{&clock_,
+                 {.bytes = [](const std::string&) { return 0; },
+                  .sessions = [](const std::string&) { return 2; }}};
   Door door_{&executor_, &metrics_, &limits_, &clock_};
   std::shared_ptr<testing::MapDisk> disk_ =
       std::make_shared<testing::MapDisk>();
@@ -291,6 +295,20 @@ TEST_F(TransferServiceTest, MoreStreamsThanThereAreSlotsAreRefused) {
   for (auto& open : contexts) open->TryCancel();
   for (auto& open : writers) open->Finish();
   ExpectNothingOfCopy();
+}
+
+TEST_F(TransferServiceTest, AnImportEndsWhereItsNamespaceMayHoldNoMore) {
+  const Parts parts = Export(kTokens);
+  for (const auto& [limit, reason] :
+       {std::pair(R"({"bytes": 2500000})", "QUOTA_BYTES"),
+        std::pair(R"({"sessions": 2})", "QUOTA_SESSIONS")}) {
+    limits_.Set(
+        ParseLimitTable(absl::StrCat(R"({"default": )", limit, "}")).value());
+    EXPECT_EQ(base::DetailOf(Import(parts)).reason, reason);
+    ExpectNothingOfCopy();
+  }
+  limits_.Set({});
+  EXPECT_EQ(Import(parts), absl::OkStatus());
 }
 
 // Who says nothing is nobody yet, and takes no slot from those who are known.
