@@ -161,6 +161,38 @@ TEST(Concurrency, WritersOfOneSessionWaitForEachOther) {
   ExpectSound(*session);
 }
 
+// View and records of one moment: no write in between looks like damage.
+TEST(Concurrency, AVerificationWhileOthersAppendForgetAndSealFindsNothing) {
+  testing::Random random(testing::Seed());
+  const Profile profile = SmallProfile();
+  House house;
+  auto session = house.Create("s", profile);
+  const Tokens tokens = RandomTokens(profile, kTokensEach, random);
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    for (uint64_t number = 0; number < kAppends / 4; ++number) {
+      EXPECT_TRUE(session->AppendTokens(tokens.Rows(), AppendOptions()).ok());
+      const uint64_t seq = number * kTokensEach;
+      if (number % 8 == 0) {
+        EXPECT_TRUE(house.memory()
+                        .Forget({.space = "test", .session = "s"},
+                                SeqRange{seq, seq + 3}, false)
+                        .ok());
+      }
+      house.memory().Changed(session);
+    }
+    done = true;
+  });
+  int verified = 0;
+  while (!done || verified == 0) {
+    ExpectSound(*session);
+    ++verified;
+  }
+  writer.join();
+  EXPECT_GT(verified, 1);
+  ExpectSound(*session);
+}
+
 TEST(Concurrency, SessionsAreFoundCreatedAndDeletedAtOnce) {
   House house;
   std::vector<std::thread> threads;

@@ -10,6 +10,7 @@
 #include "memory/session.h"
 #include "memory/text/encoder.h"
 #include "tests/memory/fixture.h"
+#include "tests/memory/small_presets.h"
 #include "tests/reference/compressive.h"
 #include "tests/testing/faulty_store.h"
 
@@ -274,6 +275,26 @@ TEST(ForgetSealed, ASealedRunThatKnewItIsSealedAnew) {
   ExpectSameAnswer(session->Attend(query, Never).value(), before);
   ExpectSound(*session);
   ExpectSameAnswer(house.Reopened("s")->Attend(query, Never).value(), before);
+}
+
+// Ranks in the cache were once counted past forgotten tokens while verifying.
+TEST(Verify, ForgottenTokensInTheCacheAreNoError) {
+  testing::Random random(testing::Seed());
+  for (const Profile& profile : SmallPresets()) {
+    SCOPED_TRACE(profile.name);
+    House house;
+    auto session = house.Create("s", profile);
+    for (int i = 0; i < 4; ++i) {
+      const Tokens tokens = RandomTokens(profile, 50, random);
+      ASSERT_TRUE(session->AppendTokens(tokens.Rows(), AppendOptions()).ok());
+    }
+    for (const SeqRange range : {SeqRange{1, 2}, SeqRange{150, 157},
+                                 SeqRange{180, 190}, SeqRange{198, 199}}) {
+      ASSERT_TRUE(session->Forget(range).ok());
+      ASSERT_TRUE(session->Clean(Never).ok());
+      ExpectSound(*session);
+    }
+  }
 }
 
 }  // namespace
