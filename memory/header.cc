@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <string>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/status_macros.h"
@@ -68,8 +69,15 @@ absl::StatusOr<SessionRecord> DecodeSession(std::string_view key,
   session.ttl_us = in.Number<int64_t>();
   const auto name = SessionName::Parse(in.Text());
   const std::string_view profile = in.Text();
-  if (!ReadBranch(in, session.branch) || !in.done() || !name.ok() ||
-      key != HeaderKey(*name) || session.ttl_us < 0) {
+  bool sound = true;
+  if (in.done()) {  // Of format 1: uid and time of creation, no branch.
+    session.branch.uid = static_cast<uint64_t>(session.header.create_time_us);
+    session.header.create_time_us = std::exchange(session.ttl_us, 0);
+  } else {
+    sound = ReadBranch(in, session.branch);
+  }
+  if (!sound || !in.done() || !name.ok() || key != HeaderKey(*name) ||
+      session.ttl_us < 0) {
     return MalformedRecord(RecordKind::kHeader, key);
   }
   session.header.name = *name;

@@ -21,7 +21,8 @@ namespace mneme::memory {
 namespace {
 
 // Version of the whole directory; a later release may not be read by this one.
-constexpr uint32_t kFormatVersion = 1;
+// 2: sessions share their logs.
+constexpr uint32_t kFormatVersion = 2;
 
 // How often idle and expired sessions are looked for.
 constexpr std::chrono::seconds kTick{1};
@@ -60,17 +61,22 @@ absl::Status CheckEmpty(const Store& store) {
   return MissingRecord(RecordKind::kFormat, FormatKey());
 }
 
-// Writes the format's version into a new directory, or checks it.
+absl::Status WriteFormat(Store& store) {
+  base::ByteWriter payload;
+  payload.Number(kFormatVersion);
+  WriteBatch batch;
+  PutRecord(RecordKind::kFormat, FormatKey(), payload.Take(), batch);
+  return store.Write(batch, /*sync=*/true);
+}
+
+// Writes the format's version into a new directory, or one of an earlier
+// release, or checks it.
 absl::Status CheckFormat(Store& store) {
   const std::string key = FormatKey();
   const absl::StatusOr<std::string> record = store.Read(key);
   if (absl::IsNotFound(record.status())) {
     RETURN_IF_ERROR(CheckEmpty(store));
-    base::ByteWriter payload;
-    payload.Number(kFormatVersion);
-    WriteBatch batch;
-    PutRecord(RecordKind::kFormat, key, payload.Take(), batch);
-    return store.Write(batch, /*sync=*/true);
+    return WriteFormat(store);
   }
   RETURN_IF_ERROR(record.status());
   ASSIGN_OR_RETURN(const std::string_view payload,
@@ -78,7 +84,8 @@ absl::Status CheckFormat(Store& store) {
   base::ByteReader in(payload);
   const auto version = in.Number<uint32_t>();
   if (!in.done()) return MalformedRecord(RecordKind::kFormat, key);
-  if (version <= kFormatVersion) return absl::OkStatus();
+  if (version == kFormatVersion) return absl::OkStatus();
+  if (version < kFormatVersion) return WriteFormat(store);
   return base::Error(
       absl::StatusCode::kFailedPrecondition,
       absl::StrCat("the data directory has format ", version,

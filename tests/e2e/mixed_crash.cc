@@ -80,6 +80,7 @@ absl::Status Run(int argc, char** argv) {
       {"buffered_appends", counts.buffered_appends},
       {"tokens", counts.tokens},
       {"forgets", counts.forgets},
+      {"forks", counts.forks},
       {"commits", counts.commits},
       {"sessions_created", counts.created},
       {"sessions_deleted", counts.deleted},

@@ -19,7 +19,7 @@ constexpr size_t kQueryHeads = 2;
 constexpr uint32_t kWindow = 64;
 constexpr uint64_t kTokensMax = 12'000;  // Then a session makes place.
 constexpr uint64_t kEntriesMax = 120;
-constexpr size_t kSessionsMax = 3;  // Of a worker.
+constexpr size_t kSessionsMax = 4;  // Of a worker.
 constexpr uint32_t kEveryPassage = 1000;
 // In every sentence, so that one question recalls all.
 constexpr char kCommonWords[] = "stands here";
@@ -87,6 +87,7 @@ LoadCounts& LoadCounts::operator+=(const LoadCounts& other) {
   buffered_appends += other.buffered_appends;
   tokens += other.tokens;
   forgets += other.forgets;
+  forks += other.forks;
   commits += other.commits;
   created += other.created;
   deleted += other.deleted;
@@ -121,8 +122,12 @@ absl::Status LoadWorker::Step(client::Client& client) {
     return Do(client,
               told.is_text && dice < 95 ? Forget(session) : Delete(session));
   if (dice < 55) return Do(client, Append(session));
-  if (dice < 63) {
+  if (dice < 60) {
     return Do(client, told.is_text ? Forget(session) : Commit(session));
+  }
+  if (dice == 60 && !told.is_text) return Do(client, ForgetRows(session));
+  if (dice >= 60 && dice < 63 && sessions_.size() < kSessionsMax) {
+    return Do(client, Fork(session));
   }
   if (dice < 65 && sessions_.size() < kSessionsMax) {
     return Do(client, Create());
@@ -280,6 +285,53 @@ LoadWorker::Pending LoadWorker::Forget(size_t session) {
               it = told.entries.erase(it);
             }
             ++counts_.forgets;
+            return absl::OkStatus();
+          }};
+}
+
+LoadWorker::Pending LoadWorker::ForgetRows(size_t session) {
+  const ToldSession& told = sessions_[session];
+  if (told.seq_next == 0) return Append(session);
+  v1::ForgetRequest request;
+  request.set_session(told.name);
+  const int64_t begin = Int(0, static_cast<int64_t>(told.seq_next) - 1);
+  request.mutable_seq_range()->set_begin(begin);
+  request.mutable_seq_range()->set_end(begin + Int(1, 200));
+  return {.session = session, .ask = [this, session, request](auto& client) {
+            const absl::Status done = client.Forget(request).status();
+            // Nothing may be left there, of which this is no wrong answer.
+            if (!done.ok() && !absl::IsNotFound(done)) return done;
+            auto& rows = sessions_[session].rows;
+            const auto begin = rows.lower_bound(request.seq_range().begin());
+            const auto end = rows.lower_bound(request.seq_range().end());
+            if (absl::IsNotFound(done) && begin != end && !after_crash_) {
+              return Wrong(sessions_[session], "rows are not found");
+            }
+            rows.erase(begin, end);
+            ++counts_.forgets;
+            return absl::OkStatus();
+          }};
+}
+
+LoadWorker::Pending LoadWorker::Fork(size_t session) {
+  ToldSession fork = sessions_[session];
+  v1::ForkSessionRequest request;
+  request.set_session(fork.name);
+  fork.name = absl::StrCat("namespaces/mixed/sessions/w", number_, "-",
+                           sessions_made_++);
+  request.set_fork(fork.name);
+  if (!fork.is_text && Int(0, 1) == 0) {
+    fork.seq_next = Int(0, static_cast<int64_t>(fork.seq_next));
+    fork.rows.erase(fork.rows.lower_bound(fork.seq_next), fork.rows.end());
+    request.set_at_seq(fork.seq_next);
+  }
+  return {.session = session, .ask = [this, fork, request](auto& client) {
+            const absl::Status done = client.ForkSession(request).status();
+            if (!done.ok() && !(after_crash_ && absl::IsAlreadyExists(done))) {
+              return done;
+            }
+            sessions_.push_back(fork);
+            ++counts_.forks;
             return absl::OkStatus();
           }};
 }

@@ -44,6 +44,7 @@ struct LoadCounts {
   uint64_t tokens = 0;
   uint64_t forgets = 0;
   uint64_t commits = 0;
+  uint64_t forks = 0;
   uint64_t created = 0;
   uint64_t deleted = 0;
   uint64_t reads = 0;
@@ -88,6 +89,8 @@ class LoadWorker {
   Pending Create();
   Pending Append(size_t session);
   Pending Forget(size_t session);
+  Pending ForgetRows(size_t session);
+  Pending Fork(size_t session);
   Pending Commit(size_t session);
   Pending Delete(size_t session);
   v1::AppendRequest TextAppend(const ToldSession& told);

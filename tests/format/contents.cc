@@ -94,6 +94,24 @@ void FillRows(Memory& memory) {
   EXPECT_TRUE(small->CommitWindow(9).ok());
 }
 
+void FillForks(Memory& memory) {
+  const SessionName text{.space = "kept", .session = "text"};
+  const SessionName fork{.space = "kept", .session = "text-fork"};
+  EXPECT_TRUE(memory.Fork(text, fork, std::nullopt, std::nullopt).ok());
+  const SessionName rows{.space = "kept", .session = "small"};
+  const SessionName early{.space = "kept", .session = "small-early"};
+  EXPECT_TRUE(memory.Fork(rows, early, 30, std::nullopt).ok());
+  // Each side goes its own way; the operations are kept too.
+  EXPECT_TRUE(memory.Forget(fork, ByEntry(1), /*dry_run=*/false).ok());
+  EXPECT_TRUE(
+      memory.Forget(rows, SeqRange{.begin = 5, .end = 9}, /*dry_run=*/false)
+          .ok());
+  TextEntry entry = Text("The fork alone heard of the comet.");
+  entry.time_us = 1;
+  entry.metadata = {{"turn", "fork"}};
+  EXPECT_TRUE(memory.Find(fork).value()->AppendText(entry, {}).ok());
+}
+
 json TokensOf(const Session& session) {
   TokensQuery query;
   query.tensors = true;
@@ -157,6 +175,7 @@ json SessionOf(const Session& session) {
 void FillWithEverything(Memory& memory) {
   FillText(memory);
   FillRows(memory);
+  FillForks(memory);
 }
 
 nlohmann::json AnswersOf(Memory& memory) {
