@@ -31,6 +31,9 @@ constexpr int kKeepaliveTimeoutMs = 20'000;
 // Shorter than gRPC's 1 s, so that a retry finds a server that just restarted.
 constexpr int kReconnectMs = 50;
 constexpr int kReconnectMaxMs = 2'000;
+// What gRPC names the least back-off is how long it tries to connect: a server
+// on a busy machine needs more than a moment to shake hands.
+constexpr int kConnectMs = 5'000;
 
 constexpr milliseconds kBackoffFirst{50};
 constexpr milliseconds kBackoffMax{5'000};
@@ -150,7 +153,7 @@ grpc::ChannelArguments Arguments() {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
   // Retries are ours alone (Call); gRPC's would multiply them.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
