@@ -600,6 +600,7 @@ bool Memory::SealSome() {
 
 // All that waits at once: many forgets in a row cost one compaction.
 void Memory::CleanUp() {
+  base::MutexLock cleaning(&cleaning_);
   std::set<std::string> failed;  // Namespaces.
   std::set<uint64_t> uids;
   std::vector<Operation> done;
@@ -646,32 +647,37 @@ absl::Status Memory::CleanSession(const Operation& operation,
 }
 
 absl::Status Memory::EraseFrom(uint64_t uid) {
-  SeqSet remembered;
-  uint64_t seq_end = 0;
-  std::optional<Profile> profile;
+  ASSIGN_OR_RETURN(const Remembered remembered, RememberedOf(uid));
+  // It only grows less: nobody misses what goes.
+  if (remembered.profile) {
+    RETURN_IF_ERROR(SweepTrunk(
+        uid, *remembered.profile, remembered.seqs, remembered.seq_end,
+        [this] { return stopping_.load(); }, *store_));
+  }
+  if (stopping_) return absl::CancelledError("cleaning was stopped");
+  const KeyRange records = AllOf(uid);
+  return store_->Compact(records.first, records.second);
+}
+
+absl::StatusOr<Memory::Remembered> Memory::RememberedOf(uint64_t uid) {
+  // A fork made meanwhile would remember what its parent then forgets.
+  base::MutexLock structure(&structure_);
+  Remembered remembered;
   for (const auto& slot : Slots()) {
     base::MutexLock lock(&slot->opening);
     if (slot->deleted || !slot->damage.ok()) continue;
     const Branch& branch = slot->record.branch;
     for (const Trunk& trunk : branch.trunks) {
       if (trunk.uid != uid) continue;
-      profile = slot->record.header.profile;
-      seq_end = std::max(seq_end, trunk.seq_end);
+      remembered.profile = slot->record.header.profile;
+      remembered.seq_end = std::max(remembered.seq_end, trunk.seq_end);
       SeqSet forgotten;
       RETURN_IF_ERROR(LoadForgotten(*store_, branch.uid, forgotten));
       forgotten.ForEachGap({0, trunk.seq_end},
-                           [&](SeqRange live) { remembered.Add(live); });
+                           [&](SeqRange live) { remembered.seqs.Add(live); });
     }
   }
-  // What its readers remember only grows less: nobody misses what goes.
-  if (profile) {
-    RETURN_IF_ERROR(SweepTrunk(
-        uid, *profile, remembered, seq_end, [this] { return stopping_.load(); },
-        *store_));
-  }
-  if (stopping_) return absl::CancelledError("cleaning was stopped");
-  const KeyRange records = AllOf(uid);
-  return store_->Compact(records.first, records.second);
+  return remembered;
 }
 
 void Memory::CloseIdle() {

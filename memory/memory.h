@@ -193,13 +193,23 @@ class Memory {
   bool SealSome();
   absl::Status CleanSession(const Operation& operation,
                             std::set<uint64_t>& uids);
-  absl::Status EraseFrom(uint64_t uid);
+  absl::Status EraseFrom(uint64_t uid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cleaning_);
+  // What the sessions that read a trunk remember of it together.
+  struct Remembered {
+    SeqSet seqs;
+    uint64_t seq_end = 0;
+    std::optional<Profile> profile;  // None: nobody reads it.
+  };
+  absl::StatusOr<Remembered> RememberedOf(uint64_t uid);
 
   const std::unique_ptr<Store> store_;
   const base::Clock* const clock_;
   const MemoryOptions options_;
   SharedParts shared_;
   Operations operations_;
+
+  // A sweep must not write what an earlier one read.
+  base::Mutex cleaning_ ABSL_ACQUIRED_BEFORE(structure_);
 
   // Held over every write that changes which sessions there are.
   base::Mutex structure_;

@@ -120,7 +120,7 @@ class Transfer(CliTest):
                             reason='EXPORT_INCOMPLETE')
         self.assertIsNone(self.seq_next('x'))
 
-    def test_a_server_that_is_killed_during_an_import_has_nothing_of_it(self):
+    def test_a_server_that_is_killed_during_an_import_has_all_of_it_or_nothing(self):
         self.tell('s', 1_500_000)
         out = self.export('s')
         before = self.ok('stats', '-o', 'json').json()['server']
@@ -134,11 +134,12 @@ class Transfer(CliTest):
             self.server.kill()
             done = cli.end(process)
             self.server.start()
-            if done.code == 0:
+            # It may die between the import's last write and the answer.
+            if done.code == 0 or self.seq_next('copy') is not None:
                 self.assertEqual(self.answers('copy'), self.answers('s'))
+                self.assert_clean('copy')
                 self.ok('delete', 'copy', '--yes')
                 continue
-            self.assertIsNone(self.seq_next('copy'), done.err)
             after = self.ok('stats', '-o', 'json').json()['server']
             self.assertEqual(after['sessions'], before['sessions'])
         self.assertGreater(killed, 0)

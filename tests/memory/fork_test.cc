@@ -1,10 +1,15 @@
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "memory/branch.h"
 #include "memory/header.h"
 #include "memory/keys.h"
@@ -146,6 +151,10 @@ class Fork : public ::testing::Test {
       ExpectSound(**session);
     }
   }
+  void OnScan(std::function<void(const std::string& begin)> call) {
+    base::MutexLock lock(&house_.disk().mutex);
+    house_.disk().on_scan = std::move(call);
+  }
   std::string RowOf(const std::string& name, uint64_t seq) {
     return told_[name].tokens.keys.substr(seq * SmallProfile().key_bytes(),
                                           SmallProfile().key_bytes());
@@ -251,6 +260,66 @@ TEST_F(Fork, WhatOneForgetsTheOtherRemembersAndWhatAllForgetLeavesTheDisk) {
   ExpectDone(house_.memory(), house_.memory().Delete(Name("p")).value());
   EXPECT_FALSE(Holds(house_.disk(), late));
   told_.erase("p");
+  house_.Reopen();
+  ExpectAllLikeNew();
+}
+
+TEST_F(Fork, AWholeBlockThatAllForgetIsMissingAndSound) {
+  Random random(Seed());
+  random_ = &random;
+  Make("p", 300);
+  ASSERT_TRUE(ForkTo("p", "c").ok());
+  ExpectDone(house_.memory(), Forget("p", {0, kBlockTokens + 10}));
+  ExpectDone(house_.memory(), Forget("c", {0, kBlockTokens}));
+  ExpectAllLikeNew();
+  house_.Reopen();
+  ExpectAllLikeNew();
+}
+
+TEST_F(Fork, RemembersWhatItsParentForgetsWhileOthersAreCleanedUp) {
+  Random random(Seed());
+  random_ = &random;
+  // At each moment at which it is read what somebody forgot, "p" is forked and
+  // forgets.
+  bool begun = true;
+  for (int moment = 0; begun; ++moment) {
+    const auto name = [&](const char* prefix) {
+      return absl::StrCat(prefix, moment);
+    };
+    Make(name("p"), 300);
+    ASSERT_TRUE(ForkTo(name("p"), name("a")).ok());
+    std::thread meanwhile;
+    std::string operation;
+    std::atomic<int> left = moment;
+    std::atomic<bool> done = false;
+    const auto fork_and_forget = [&] {
+      EXPECT_TRUE(
+          house_.memory().Fork(Name(name("p")), Name(name("z")), {}, {}).ok());
+      const auto forgotten =
+          house_.memory().Forget(Name(name("p")), SeqRange{20, 30}, false);
+      EXPECT_TRUE(forgotten.ok()) << forgotten.status();
+      if (forgotten.ok()) operation = forgotten->operation;
+      done = true;
+    };
+    OnScan([&](const std::string& begin) {
+      const auto kind = static_cast<RecordKind>(begin.back());
+      if (kind != RecordKind::kForgotten || left.fetch_sub(1) != 0) return;
+      meanwhile = std::thread(fork_and_forget);
+      for (int i = 0; i < 50 && !done; ++i) {  // It may have to wait for us.
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    });
+    ExpectDone(house_.memory(), Forget(name("a"), {20, 40}));
+    OnScan(nullptr);
+    begun = left < 0;
+    if (begun) {
+      meanwhile.join();
+      told_[name("z")] = Below(SmallProfile(), told_[name("p")], 300);
+      told_[name("p")].forgotten.Add({20, 30});
+      ExpectDone(house_.memory(), operation);
+    }
+    EXPECT_TRUE(begun || moment > 1);
+  }
   house_.Reopen();
   ExpectAllLikeNew();
 }

@@ -27,6 +27,8 @@ namespace mneme::testing {
 struct MapDisk {
   base::Mutex mutex;
   std::map<std::string, std::string> records ABSL_GUARDED_BY(mutex);
+  // Called before each scan, with where it begins.
+  std::function<void(const std::string& begin)> on_scan ABSL_GUARDED_BY(mutex);
 };
 
 // A copy of a disk.
@@ -103,6 +105,11 @@ class MapStore final : public memory::Store {
       const std::string& begin, const std::string& end,
       const std::function<bool(std::string_view key, std::string_view value)>&
           visit) const override {
+    const auto on_scan = [this] {
+      base::MutexLock lock(&disk_->mutex);
+      return disk_->on_scan;
+    }();
+    if (on_scan) on_scan(begin);
     // A copy, so that `visit` sees one moment and may call the store.
     std::vector<std::pair<std::string, std::string>> range;
     if (begin < end) {
