@@ -104,8 +104,10 @@ void RenderForgotten(const v1::VerifyForgottenResponse& response,
   }
   for (const v1::Remnant& remnant : response.remnants()) {
     out << "  " << Printable(remnant.file()) << " at byte " << remnant.offset()
-        << ": " << Printable(ShortName(remnant.session())) << " from token "
-        << remnant.seq_begin() << "\n";
+        << ": "
+        << (remnant.session().empty() ? "of a deleted session"
+                                      : Printable(ShortName(remnant.session())))
+        << " from token " << remnant.seq_begin() << "\n";
   }
   if (response.found() > static_cast<uint64_t>(response.remnants_size())) {
     out << "  " << response.found() << " finds in all\n";

@@ -1,5 +1,6 @@
 #include "memory/forget.h"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <string_view>
@@ -8,8 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "memory/head.h"
 #include "memory/intake.h"
+#include "memory/keys.h"
 #include "memory/recall.h"
+#include "memory/records.h"
+#include "memory/row_records.h"
 
 namespace mneme::memory {
 namespace {
@@ -17,6 +22,11 @@ namespace {
 // Of an entry's text, and of its keys or those of a block.
 constexpr size_t kTextProbesMax = 4;
 constexpr size_t kRowProbesMax = 2;
+// Of a deleted session: how many of its entries and blocks are sampled, and how
+// many probes are kept.
+constexpr uint64_t kEntriesSampled = 128;
+constexpr uint64_t kBlocksSampled = 32;
+constexpr size_t kDeletedProbesMax = 1024;
 
 SeqRange RangeOf(const Entry& entry) {
   return {entry.seq_first, entry.seq_first + entry.seq_count};
@@ -53,6 +63,22 @@ std::string WordsOf(const TimeRange&) { return "entry of that time"; }
 std::string WordsOf(const RecallFilter& filter) {
   if (filter.source.empty()) return "entry that matches the filter";
   return absl::StrCat("entry of source ", base::Quoted(filter.source));
+}
+
+// Calls `visit` with up to `most` numbers spread over [begin, end).
+template <typename Visit>
+void ForSomeOf(uint64_t begin, uint64_t end, uint64_t most, Visit visit) {
+  const uint64_t size = end > begin ? end - begin : 0;
+  const uint64_t count = std::min(size, most);
+  for (uint64_t i = 0; i < count; ++i) visit(begin + i * size / count);
+}
+
+// Nothing for a record that is missing or not sound.
+std::string PayloadAt(const StoreView& store, RecordKind kind,
+                      const std::string& key) {
+  const absl::StatusOr<std::string> record = store.Read(key);
+  if (!record.ok()) return "";
+  return std::string(OpenRecord(kind, key, *record).value_or(""));
 }
 
 bool Picks(EntryNumber target, const Entry& entry) {
@@ -122,6 +148,45 @@ std::vector<ForgottenRun> RunsOf(const LogView& view, const Gone& gone) {
     });
   });
   return runs;
+}
+
+ForgottenRun RunOfAll(const StoreView& store, const SessionRecord& session) {
+  const Branch& branch = session.branch;
+  ForgottenRun all;
+  const auto head = ReadHead(store, branch.uid, /*create_time_us=*/0);
+  if (!head.ok()) return all;
+  all.seqs = {0, head->seq_next};
+  const auto take = [&](std::string_view bytes, size_t count) {
+    const std::vector<Probe> probes = ProbesOf(bytes, count);
+    all.probes.insert(all.probes.end(), probes.begin(), probes.end());
+  };
+  ForSomeOf(1, head->entry_next, kEntriesSampled, [&](uint64_t number) {
+    Entry entry;
+    const std::string payload = PayloadAt(
+        store, RecordKind::kEntry, EntryKey(branch.UidOfEntry(number), number));
+    if (DecodeEntry(payload, entry)) take(entry.text, kTextProbesMax);
+  });
+  const Profile& profile = session.header.profile;
+  for (const Branch::Part& part : branch.Parts(head->seq_next)) {
+    ForSomeOf(
+        part.seqs.begin / kBlockTokens, part.seqs.end / kBlockTokens,
+        kBlocksSampled, [&](uint64_t block) {
+          take(PayloadAt(store, RecordKind::kRows, RowsKey(part.uid, block, 0)),
+               kRowProbesMax);
+        });
+  }
+  // The log's last tokens, if they do not fill a block.
+  const KeyRange tails = AllOf(branch.uid, RecordKind::kTail);
+  (void)ScanRecords(store, tails, RecordKind::kTail,
+                    [&](std::string_view, std::string_view payload) {
+                      take(KeysOfTail(profile, payload), kRowProbesMax);
+                      return true;
+                    });
+  (void)ScanForgotten(store, branch.uid, [&](const ForgottenRun& run) {
+    all.probes.insert(all.probes.end(), run.probes.begin(), run.probes.end());
+  });
+  all.probes.resize(std::min(all.probes.size(), kDeletedProbesMax));
+  return all;
 }
 
 }  // namespace mneme::memory

@@ -10,7 +10,9 @@
 
 #include "absl/status/statusor.h"
 #include "memory/forgotten.h"
+#include "memory/header.h"
 #include "memory/seq_set.h"
+#include "memory/store.h"
 #include "memory/text_index.h"
 #include "memory/types.h"
 #include "memory/view.h"
@@ -31,6 +33,11 @@ absl::StatusOr<Gone> ChooseGone(const LogView& view, const ForgetTarget& target,
 
 // The records to write of it, with probes of its text and rows.
 std::vector<ForgottenRun> RunsOf(const LogView& view, const Gone& gone);
+
+// The same of all of a session that is deleted, closed or open: probes of some
+// entries and blocks, spread over its log, and those of what it had forgotten.
+// What cannot be read has none.
+ForgottenRun RunOfAll(const StoreView& store, const SessionRecord& session);
 
 }  // namespace mneme::memory
 

@@ -7,6 +7,18 @@
 
 namespace mneme::memory {
 
+namespace {
+
+std::string Encode(const ForgottenRun& run) {
+  base::ByteWriter payload;
+  payload.Number(run.seqs.begin);
+  payload.Number(run.seqs.end);
+  for (const Probe probe : run.probes) payload.Number(probe);
+  return payload.Take();
+}
+
+}  // namespace
+
 bool DecodeForgotten(std::string_view payload, ForgottenRun& run) {
   base::ByteReader in(payload);
   run.seqs.begin = in.Number<uint64_t>();
@@ -16,16 +28,18 @@ bool DecodeForgotten(std::string_view payload, ForgottenRun& run) {
 }
 
 void PutForgotten(uint64_t uid, const ForgottenRun& run, WriteBatch& batch) {
-  base::ByteWriter payload;
-  payload.Number(run.seqs.begin);
-  payload.Number(run.seqs.end);
-  for (const Probe probe : run.probes) payload.Number(probe);
   PutRecord(RecordKind::kForgotten, ForgottenKey(uid, run.seqs.begin),
-            payload.Take(), batch);
+            Encode(run), batch);
+}
+
+void PutDeleted(std::string_view space, std::string_view operation,
+                const ForgottenRun& run, WriteBatch& batch) {
+  PutRecord(RecordKind::kDeleted, DeletedKey(space, operation), Encode(run),
+            batch);
 }
 
 absl::Status ScanForgotten(
-    const Store& store, uint64_t uid,
+    const StoreView& store, uint64_t uid,
     const std::function<void(const ForgottenRun&)>& visit) {
   return ScanRecords(store, AllOf(uid, RecordKind::kForgotten),
                      RecordKind::kForgotten,
@@ -40,7 +54,7 @@ absl::Status ScanForgotten(
                      });
 }
 
-absl::Status LoadForgotten(const Store& store, uint64_t uid,
+absl::Status LoadForgotten(const StoreView& store, uint64_t uid,
                            SeqSet& forgotten) {
   return ScanForgotten(
       store, uid, [&](const ForgottenRun& run) { forgotten.Add(run.seqs); });

@@ -25,13 +25,17 @@ struct ForgottenRun {
 // False for what does not decode.
 bool DecodeForgotten(std::string_view payload, ForgottenRun& run);
 void PutForgotten(uint64_t uid, const ForgottenRun& run, WriteBatch& batch);
+// Of a session that is deleted by the operation, all of its log.
+void PutDeleted(std::string_view space, std::string_view operation,
+                const ForgottenRun& run, WriteBatch& batch);
 
 // In the order of the log. Errors: DATA_LOSS for a record that is not sound;
 // the store's.
 absl::Status ScanForgotten(
-    const Store& store, uint64_t uid,
+    const StoreView& store, uint64_t uid,
     const std::function<void(const ForgottenRun&)>& visit);
-absl::Status LoadForgotten(const Store& store, uint64_t uid, SeqSet& forgotten);
+absl::Status LoadForgotten(const StoreView& store, uint64_t uid,
+                           SeqSet& forgotten);
 
 }  // namespace mneme::memory
 

@@ -19,6 +19,7 @@ bool DecodeHead(std::string_view payload, Head& head) {
   head.update_time_us = in.Number<int64_t>();
   head.tokens = in.Number<uint64_t>();
   head.entries = in.Number<uint64_t>();
+  if (in.ok() && in.left() > 0) head.entry_bytes = in.Number<uint64_t>();
   return in.done() && head.committed_seq <= head.seq_next;
 }
 
@@ -33,10 +34,11 @@ void PutHead(uint64_t uid, const Head& head, WriteBatch& batch) {
   out.Number(head.update_time_us);
   out.Number(head.tokens);
   out.Number(head.entries);
+  out.Number(head.entry_bytes);
   PutRecord(RecordKind::kHead, HeadKey(uid), out.Take(), batch);
 }
 
-absl::StatusOr<Head> ReadHead(const Store& store, uint64_t uid,
+absl::StatusOr<Head> ReadHead(const StoreView& store, uint64_t uid,
                               int64_t create_time_us) {
   Head head;
   const std::string key = HeadKey(uid);

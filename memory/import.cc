@@ -98,6 +98,7 @@ absl::Status SessionImport::AddEntry(const Entry& entry,
   PutEntry(record_.branch.uid, entry, prepared.terms, batch_);
   head_.tokens += prepared.rows;
   ++head_.entries;
+  head_.entry_bytes += BytesOf(entry);
   head_.entry_next = entry.number + 1;
   return Flush(kBatchBytes);
 }

@@ -65,9 +65,10 @@ class SessionImport {
                    const Cancelled& cancelled);
 
   const SessionRecord& record() const { return record_; }
-  // Bytes of keys and values so far, forgotten ones too.
-  uint64_t row_bytes() const {
-    return head_.seq_next * record_.header.profile.token_bytes();
+  // Bytes of rows and entries so far, forgotten rows too.
+  uint64_t bytes() const {
+    return head_.seq_next * record_.header.profile.token_bytes() +
+           head_.entry_bytes;
   }
   // What has to be written together with the session's record for it to exist,
   // last changed at `now_us`. REQUIRES: End returned OK.

@@ -72,6 +72,14 @@ std::string OperationKey(std::string_view space, std::string_view id) {
 
 KeyRange AllOperations() { return {"O/", "O0"}; }
 
+std::string DeletedKey(std::string_view space, std::string_view id) {
+  std::string key = "D/";
+  key.append(space).append("/").append(id);
+  return key;
+}
+
+KeyRange AllDeleted() { return {"D/", "D0"}; }
+
 uint64_t NumberIn(std::string_view key) {
   constexpr size_t kNumberAt = 1 + sizeof(uint64_t) + 1;
   uint64_t number = 0;

@@ -33,6 +33,9 @@ KeyRange AllImports();
 
 std::string OperationKey(std::string_view space, std::string_view id);
 KeyRange AllOperations();
+// Of the samples of what an operation deleted.
+std::string DeletedKey(std::string_view space, std::string_view id);
+KeyRange AllDeleted();
 
 // Every record of the store.
 KeyRange Everything();

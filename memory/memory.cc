@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "memory/forget.h"
 #include "memory/forgotten.h"
 #include "memory/records.h"
 #include "memory/sweep.h"
@@ -501,6 +502,10 @@ absl::StatusOr<std::string> Memory::DeleteSlot(const SessionName& name,
     // A record that cannot be read does not say what belongs to it.
     if (slot->damage.ok()) {
       operation.uids = branch.Uids();
+      const ForgottenRun all = RunOfAll(*store_, slot->record);
+      if (!all.probes.empty()) {
+        PutDeleted(operation.space, operation.id, all, batch);
+      }
       DeleteAllOf(branch.uid, batch);
       for (const Trunk& trunk : branch.trunks) {
         if (trunk_readers_[trunk.uid] == 1) DeleteAllOf(trunk.uid, batch);

@@ -156,6 +156,7 @@ absl::Status Operations::Finish(const std::vector<Operation>& operations) {
   for (const auto& [key, operation] : operations_) {
     if (operation.done() && operation.done_time_us < kept_since) {
       batch.Delete(OperationKey(key.first, key.second));
+      batch.Delete(DeletedKey(key.first, key.second));
     }
   }
   if (batch.operations.empty()) return absl::OkStatus();

@@ -60,7 +60,8 @@ class Operations {
   std::vector<Operation> Pending() const;
   uint64_t pending_count() const;
 
-  // Durably; forgets what was done long ago. Errors: the store's.
+  // Durably; forgets what was done long ago, and the samples of what it
+  // deleted. Errors: the store's.
   absl::Status Finish(const std::vector<Operation>& operations);
   void Fail(const Operation& operation, std::string_view error);
 

@@ -21,6 +21,7 @@ enum class RecordKind : char {
   kFormat = 'F',      // Version of the whole directory.
   kUidNext = 'U',     // The uid of the next session.
   kOperation = 'O',   // A forget or deletion that is to be cleaned up.
+  kDeleted = 'D',     // Samples of what a deletion erased.
   kHeader = 'S',      // A session: name, profile, branch.
   kHead = 'h',        // Where the session's log ends.
   kRows = 'b',        // Keys and values of one full block of one bank.

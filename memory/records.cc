@@ -27,7 +27,7 @@ void PutRecord(RecordKind kind, std::string key, std::string_view payload,
 }
 
 absl::Status ScanRecords(
-    const Store& store, const KeyRange& range, RecordKind kind,
+    const StoreView& store, const KeyRange& range, RecordKind kind,
     const std::function<bool(std::string_view, std::string_view)>& visit) {
   absl::Status sound;
   RETURN_IF_ERROR(

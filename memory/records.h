@@ -24,7 +24,7 @@ void PutRecord(RecordKind kind, std::string key, std::string_view payload,
 // Errors: DATA_LOSS for such a payload and for a record that is not sound, with
 // the range of seqs in its metadata where rows are concerned; the store's.
 absl::Status ScanRecords(
-    const Store& store, const KeyRange& range, RecordKind kind,
+    const StoreView& store, const KeyRange& range, RecordKind kind,
     const std::function<bool(std::string_view key, std::string_view payload)>&
         visit);
 

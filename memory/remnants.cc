@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <set>
 #include <system_error>
@@ -12,7 +13,12 @@
 #include "base/status_macros.h"
 #include "memory/files.h"
 #include "memory/forgotten.h"
+#include "memory/header.h"
 #include "memory/keys.h"
+#include "memory/profile.h"
+#include "memory/row_records.h"
+#include "memory/seq_set.h"
+#include "memory/text_index.h"
 
 namespace mneme::memory {
 namespace {
@@ -32,6 +38,56 @@ bool IsMemory(RecordKind kind) {
 
 absl::Status CancelledStatus() {
   return absl::CancelledError("the caller is gone");
+}
+
+// What all sessions together remember of the records under one uid.
+struct Remembered {
+  SeqSet seqs;
+  Profile profile;
+};
+
+// By uid. Sessions whose record is damaged remember nothing.
+absl::StatusOr<std::map<uint64_t, Remembered>> ReadRemembered(
+    const StoreView& store) {
+  std::map<uint64_t, Remembered> all;
+  absl::Status status;
+  const KeyRange headers = AllHeaders();
+  const auto add = [&](std::string_view key, std::string_view record) {
+    const auto session = DecodeSession(key, record);
+    if (!session.ok()) return true;
+    SeqSet forgotten;
+    status = LoadForgotten(store, session->branch.uid, forgotten);
+    const auto remember = [&](uint64_t uid, uint64_t seq_end) {
+      Remembered& under = all[uid];
+      under.profile = session->header.profile;
+      forgotten.ForEachGap({0, seq_end},
+                           [&](SeqRange live) { under.seqs.Add(live); });
+    };
+    remember(session->branch.uid, std::numeric_limits<uint64_t>::max());
+    for (const Trunk& trunk : session->branch.trunks) {
+      remember(trunk.uid, trunk.seq_end);
+    }
+    return status.ok();
+  };
+  RETURN_IF_ERROR(store.Scan(headers.first, headers.second, add));
+  RETURN_IF_ERROR(status);
+  return all;
+}
+
+// The bytes of the record that are remembered.
+std::string RememberedIn(const RecordPlace& place, std::string_view key,
+                         std::string_view record, const Remembered& under) {
+  const auto opened = OpenRecord(place.kind, key, record);
+  if (!opened.ok()) return "";
+  std::string payload(*opened);
+  if (place.kind == RecordKind::kEntry) {
+    Entry entry;
+    const bool known =
+        DecodeEntry(payload, entry) && under.seqs.Contains(entry.seq_first);
+    return known ? payload : "";
+  }
+  ClearForgotten(place.kind, place.number, under.profile, under.seqs, payload);
+  return payload;
 }
 
 class Search {
@@ -134,6 +190,20 @@ absl::StatusOr<std::vector<ForgottenSamples>> ReadForgotten(
     const StoreView& store) {
   std::vector<ForgottenSamples> all;
   absl::Status malformed;
+  const auto read = [&](uint64_t uid, RecordKind kind, std::string_view key,
+                        std::string_view record) {
+    const auto payload = OpenRecord(kind, key, record);
+    if (!payload.ok()) {
+      malformed = payload.status();
+      return false;
+    }
+    ForgottenRun run;
+    if (!DecodeForgotten(*payload, run)) malformed = MalformedRecord(kind, key);
+    all.push_back({.uid = uid,
+                   .seq_begin = run.seqs.begin,
+                   .probes = std::move(run.probes)});
+    return malformed.ok();
+  };
   const KeyRange range = Everything();
   RETURN_IF_ERROR(
       store.Scan(range.first, range.second,
@@ -141,20 +211,14 @@ absl::StatusOr<std::vector<ForgottenSamples>> ReadForgotten(
                    const auto place = PlaceOfKey(key);
                    if (!place || place->kind != RecordKind::kForgotten)
                      return true;
-                   const auto payload = OpenRecord(place->kind, key, record);
-                   if (!payload.ok()) {
-                     malformed = payload.status();
-                     return false;
-                   }
-                   ForgottenRun run;
-                   if (!DecodeForgotten(*payload, run)) {
-                     malformed = MalformedRecord(place->kind, key);
-                   }
-                   all.push_back({.uid = place->uid,
-                                  .seq_begin = run.seqs.begin,
-                                  .probes = std::move(run.probes)});
-                   return malformed.ok();
+                   return read(place->uid, place->kind, key, record);
                  }));
+  const KeyRange deleted = AllDeleted();
+  RETURN_IF_ERROR(store.Scan(
+      deleted.first, deleted.second,
+      [&](std::string_view key, std::string_view record) {
+        return malformed.ok() && read(0, RecordKind::kDeleted, key, record);
+      }));
   RETURN_IF_ERROR(malformed);
   return all;
 }
@@ -162,18 +226,21 @@ absl::StatusOr<std::vector<ForgottenSamples>> ReadForgotten(
 absl::StatusOr<std::vector<Probe>> StillRemembered(
     const StoreView& store, const std::vector<Probe>& probes,
     const Cancelled& cancelled) {
+  ASSIGN_OR_RETURN(const auto remembered_under, ReadRemembered(store));
   const ProbeSet set(probes);
   std::set<Probe> remembered;
   const KeyRange range = Everything();
   RETURN_IF_ERROR(store.Scan(
       range.first, range.second,
       [&](std::string_view key, std::string_view record) {
+        if (cancelled()) return false;
         const auto place = PlaceOfKey(key);
-        if (place && IsMemory(place->kind)) {
-          set.Find(record,
-                   [&](Probe probe, size_t) { remembered.insert(probe); });
-        }
-        return !cancelled();
+        if (!place || !IsMemory(place->kind)) return true;
+        const auto under = remembered_under.find(place->uid);
+        if (under == remembered_under.end()) return true;
+        set.Find(RememberedIn(*place, key, record, under->second),
+                 [&](Probe probe, size_t) { remembered.insert(probe); });
+        return true;
       }));
   if (cancelled()) return CancelledStatus();
   return std::vector<Probe>(remembered.begin(), remembered.end());

@@ -20,18 +20,20 @@ namespace mneme::memory {
 
 // A range of a session's log that was forgotten, and samples of what was there.
 struct ForgottenSamples {
-  uint64_t uid = 0;  // Whose records they are.
+  uint64_t uid = 0;  // Whose records they are; 0: a deleted session's.
   uint64_t seq_begin = 0;
   std::vector<Probe> probes;
 };
 
-// All that any session forgot. Errors: DATA_LOSS; the store's.
+// All that any session forgot, and what was deleted with a session as long as
+// its operation is known. Errors: DATA_LOSS; the store's.
 absl::StatusOr<std::vector<ForgottenSamples>> ReadForgotten(
     const StoreView& store);
 
-// Those of `probes` that a living entry or row still has: the same words twice,
-// a fork. They cannot be searched for.
-// Errors: CANCELLED; the store's.
+// Those of `probes` that are in an entry or row that some session remembers:
+// the same words twice, a fork. They cannot be searched for. What lies in a
+// record though no session remembers it is a remnant like any other. Errors:
+// CANCELLED; the store's.
 absl::StatusOr<std::vector<Probe>> StillRemembered(
     const StoreView& store, const std::vector<Probe>& probes,
     const Cancelled& cancelled);

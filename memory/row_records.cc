@@ -1,5 +1,6 @@
 #include "memory/row_records.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,26 @@ namespace {
 
 std::string_view AsView(const std::byte* bytes, size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
+}
+
+// Where the rows of a record lie: per bank, all keys and then all values.
+struct RowsPlace {
+  SeqRange covered;
+  size_t at = 0;
+  size_t banks = 1;
+};
+
+RowsPlace PlaceOf(RecordKind kind, uint64_t number, const Profile& profile,
+                  std::string_view payload) {
+  if (kind == RecordKind::kRows) {
+    const uint64_t first = number * kBlockTokens;
+    return {.covered = {first, first + kBlockTokens}};
+  }
+  base::ByteReader in(payload);
+  const auto count = in.Number<uint32_t>();
+  return {.covered = {number, number + count},
+          .at = sizeof(count) + count * sizeof(int64_t),
+          .banks = profile.bank_count()};
 }
 
 }  // namespace
@@ -48,6 +69,27 @@ void PutTail(uint64_t uid, const Profile& profile, const RowBlock& block,
                    count * profile.value_bytes()));
   }
   PutRecord(RecordKind::kTail, TailKey(uid, seq_first), out.Take(), batch);
+}
+
+std::string_view KeysOfTail(const Profile& profile, std::string_view payload) {
+  const RowsPlace place = PlaceOf(RecordKind::kTail, 0, profile, payload);
+  if (place.at > payload.size()) return {};
+  return payload.substr(place.at, place.covered.size() * profile.key_bytes());
+}
+
+void ClearForgotten(RecordKind kind, uint64_t number, const Profile& profile,
+                    const SeqSet& remembered, std::string& payload) {
+  const RowsPlace place = PlaceOf(kind, number, profile, payload);
+  char* rows = payload.data() + place.at;
+  for (size_t bank = 0; bank < place.banks; ++bank) {
+    for (const size_t bytes : {profile.key_bytes(), profile.value_bytes()}) {
+      remembered.ForEachGap(place.covered, [&](SeqRange gap) {
+        std::fill_n(rows + (gap.begin - place.covered.begin) * bytes,
+                    gap.size() * bytes, '\0');
+      });
+      rows += place.covered.size() * bytes;
+    }
+  }
 }
 
 }  // namespace mneme::memory

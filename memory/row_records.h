@@ -5,9 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "memory/profile.h"
+#include "memory/record.h"
 #include "memory/rows.h"
+#include "memory/seq_set.h"
 #include "memory/store.h"
 
 namespace mneme::memory {
@@ -20,6 +24,15 @@ void PutBlock(uint64_t uid, const Profile& profile, const RowBlock& block,
 // full.
 void PutTail(uint64_t uid, const Profile& profile, const RowBlock& block,
              uint64_t seq_first, size_t count, WriteBatch& batch);
+
+// The keys of a tail's first bank.
+std::string_view KeysOfTail(const Profile& profile, std::string_view payload);
+
+// Overwrites the rows of tokens that are not in `remembered` in the payload of
+// a record of rows or a tail. `number` is that of the record's key.
+// REQUIRES: a payload that PutBlock or PutTail wrote.
+void ClearForgotten(RecordKind kind, uint64_t number, const Profile& profile,
+                    const SeqSet& remembered, std::string& payload);
 
 }  // namespace mneme::memory
 

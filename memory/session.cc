@@ -53,6 +53,7 @@ SessionInfo InfoOf(const Head& head, const SessionHeader& header) {
           .position_next = head.position_next,
           .tokens = head.tokens,
           .entries = head.entries,
+          .entry_bytes = head.entry_bytes,
           .create_time_us = header.create_time_us,
           .update_time_us = head.update_time_us};
 }
@@ -118,6 +119,7 @@ class Session::Impl {
       RETURN_IF_ERROR(LoadEntries(*store_, *branch_, head_.seq_next,
                                   *view->forgotten, text_));
       view->text = text_.View();
+      head_.entry_bytes = view->text->EntryBytes();
     }
     RETURN_IF_ERROR(CheckComplete(*view));
     Publish(std::move(view));
@@ -170,8 +172,10 @@ class Session::Impl {
                  .seq_count = static_cast<uint32_t>(prepared.rows)};
     PutEntry(branch_->uid, stored, prepared.terms, batch);
     ++head.entries;
+    head.entry_bytes += BytesOf(stored);
     AppendResult result;
     result.entry = stored.number;
+    result.bytes = BytesOf(stored);
     result.passages = static_cast<uint32_t>(prepared.terms.passages.size());
     RETURN_IF_ERROR(WriteAppend(head, positions, options, fingerprint, batch,
                                 result,
@@ -243,13 +247,14 @@ class Session::Impl {
       PutForgotten(branch_->uid, run, batch);
     }
     view->forgotten = std::move(forgotten);
+    Head head = head_;
     for (const auto& entry : gone.entries) {
       DeleteEntry(branch_->uid, entry->number, batch);
+      head.entry_bytes -= BytesOf(*entry);
     }
     RETURN_IF_ERROR(requests_.DropForgotten(*view->forgotten, batch));
     view->segments = DropSegments(*before->segments, gone.seqs, batch);
     if (before->fold) ForgetInFold(*before->fold, gone.seqs, *view, batch);
-    Head head = head_;
     head.update_time_us = MicrosNow(*clock_);
     head.tokens -= result.tokens;
     head.entries -= result.entries;
@@ -554,6 +559,7 @@ class Session::Impl {
     result.seq_next = head.seq_next;
     result.position_next = head.position_next;
     head.tokens += positions.size();
+    result.bytes += positions.size() * header_.profile.token_bytes();
     head.committed_seq =
         CommittedBefore(header_.profile, before->seq_next, *before->forgotten,
                         head.committed_seq, positions.size());
@@ -686,6 +692,7 @@ class Session::Impl {
     head.committed_seq = std::min(head.committed_seq, at);
     head.tokens = at - view.forgotten->CountIn({0, at});
     head.entries = 0;
+    head.entry_bytes = 0;
     for (size_t i = 0; view.text && i < view.text->entry_count; ++i) {
       const Entry& entry = *(*view.text->entries)[i];
       if (entry.seq_first >= at) {
@@ -699,6 +706,7 @@ class Session::Impl {
                                                entry.seq_first, " or ", end));
       }
       ++head.entries;
+      head.entry_bytes += BytesOf(entry);
     }
     return head;
   }

@@ -48,29 +48,6 @@ class StoreView {
  public:
   virtual ~StoreView() = default;
 
-  // As Store::Read.
-  virtual absl::StatusOr<std::string> Read(const std::string& key) const = 0;
-
-  // As Store::Scan.
-  virtual absl::Status Scan(
-      const std::string& begin, const std::string& end,
-      const std::function<bool(std::string_view key, std::string_view value)>&
-          visit) const = 0;
-};
-
-// An ordered map from byte strings to byte strings.
-// Threads: any.
-class Store {
- public:
-  virtual ~Store() = default;
-
-  // Applies `batch`. With `sync` it returns after the write-ahead log is on
-  // disk, else after the operating system has it.
-  // Errors: RESOURCE_EXHAUSTED DISK_FULL; UNAVAILABLE STORE_FAILED. After a
-  // failed write every further one is refused until the store is reopened,
-  // since nobody knows what reached the disk.
-  virtual absl::Status Write(const WriteBatch& batch, bool sync) = 0;
-
   // Errors: NOT_FOUND; DATA_LOSS.
   virtual absl::StatusOr<std::string> Read(const std::string& key) const = 0;
 
@@ -80,6 +57,18 @@ class Store {
       const std::string& begin, const std::string& end,
       const std::function<bool(std::string_view key, std::string_view value)>&
           visit) const = 0;
+};
+
+// An ordered map from byte strings to byte strings.
+// Threads: any.
+class Store : public StoreView {
+ public:
+  // Applies `batch`. With `sync` it returns after the write-ahead log is on
+  // disk, else after the operating system has it.
+  // Errors: RESOURCE_EXHAUSTED DISK_FULL; UNAVAILABLE STORE_FAILED. After a
+  // failed write every further one is refused until the store is reopened,
+  // since nobody knows what reached the disk.
+  virtual absl::Status Write(const WriteBatch& batch, bool sync) = 0;
 
   // What the store holds now. Writes go on, and are not seen through it.
   virtual std::unique_ptr<const StoreView> Freeze() const = 0;

@@ -1,6 +1,5 @@
 #include "memory/sweep.h"
 
-#include <algorithm>
 #include <functional>
 #include <limits>
 #include <string>
@@ -12,6 +11,7 @@
 #include "base/status_macros.h"
 #include "memory/records.h"
 #include "memory/requests.h"
+#include "memory/row_records.h"
 #include "memory/rows.h"
 #include "memory/segments.h"
 #include "memory/text_index.h"
@@ -128,39 +128,21 @@ class Sweep {
       return;
     }
     std::string rows(payload);
-    char* const values = rows.data() + kBlockTokens * profile_.key_bytes();
-    remembered_.ForEachGap(covered, [&](SeqRange gap) {
-      std::fill_n(rows.data() + (gap.begin - first) * profile_.key_bytes(),
-                  gap.size() * profile_.key_bytes(), '\0');
-      std::fill_n(values + (gap.begin - first) * profile_.value_bytes(),
-                  gap.size() * profile_.value_bytes(), '\0');
-    });
+    ClearForgotten(RecordKind::kRows, NumberIn(key), profile_, remembered_,
+                   rows);
     if (rows == payload) return;
     PutRecord(RecordKind::kRows, std::string(key), rows, batch);
   }
 
   void SweepTail(std::string_view key, std::string_view payload,
                  WriteBatch& batch) const {
-    const uint64_t first = NumberIn(key);
-    base::ByteReader in(payload);
-    const auto count = in.Number<uint32_t>();
-    const SeqRange covered{first, first + count};
-    if (first >= seq_end_) {
+    if (NumberIn(key) >= seq_end_) {
       batch.Delete(std::string(key));
       return;
     }
     std::string rows(payload);
-    size_t at = sizeof(count) + count * sizeof(int64_t);
-    for (size_t bank = 0; bank < profile_.bank_count(); ++bank) {
-      for (const size_t bytes :
-           {profile_.key_bytes(), profile_.value_bytes()}) {
-        remembered_.ForEachGap(covered, [&](SeqRange gap) {
-          std::fill_n(rows.data() + at + (gap.begin - first) * bytes,
-                      gap.size() * bytes, '\0');
-        });
-        at += count * bytes;
-      }
-    }
+    ClearForgotten(RecordKind::kTail, NumberIn(key), profile_, remembered_,
+                   rows);
     if (rows == payload) return;
     PutRecord(RecordKind::kTail, std::string(key), rows, batch);
   }

@@ -99,6 +99,20 @@ bool TextView::Joined(uint32_t passage) const {
          (here.number == next.number || !here.source.empty());
 }
 
+uint64_t BytesOf(const Entry& entry) {
+  uint64_t bytes = entry.text.size() + entry.role.size() + entry.source.size();
+  for (const auto& [key, value] : entry.metadata) {
+    bytes += key.size() + value.size();
+  }
+  return bytes;
+}
+
+uint64_t TextView::EntryBytes() const {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < entry_count; ++i) bytes += BytesOf(*(*entries)[i]);
+  return bytes;
+}
+
 TextIndex::TextIndex()
     : entries_(
           std::make_shared<base::StableList<std::shared_ptr<const Entry>>>()),

@@ -21,15 +21,18 @@ namespace mneme::memory {
 // An entry as it is stored: what was said and where it stands in the log.
 struct Entry {
   uint64_t number = 0;
-  std::string text;
-  std::string role;
+  std::string text = {};
+  std::string role = {};
   int64_t time_us = 0;
-  std::string source;
+  std::string source = {};
   uint64_t source_offset = 0;
-  std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> metadata = {};
   uint64_t seq_first = 0;
   uint32_t seq_count = 0;
 };
+
+// Bytes of what the caller said: text, role, source and metadata.
+uint64_t BytesOf(const Entry& entry);
 
 // How an entry was cut: what is derived from its text, kept so that opening
 // does not repeat it.
@@ -65,6 +68,8 @@ struct TextView {
   std::shared_ptr<const LexicalView> lexical;
   uint64_t text_bytes = 0;
 
+  // BytesOf all of its entries.
+  uint64_t EntryBytes() const;
   // The passage that holds the token. REQUIRES: a live token.
   uint32_t PassageOf(uint64_t seq) const;
   // Whether passages p and p + 1 are context for each other: parts of one

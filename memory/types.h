@@ -81,6 +81,7 @@ struct AppendResult {
   int64_t position_next = 0;
   std::optional<uint64_t> entry;
   uint32_t passages = 0;
+  uint64_t bytes = 0;  // That are stored now: rows, and of an entry BytesOf it.
   bool replayed = false;
 };
 
@@ -264,6 +265,7 @@ struct SessionInfo {
   int64_t position_next = 0;
   uint64_t tokens = 0;
   uint64_t entries = 0;
+  uint64_t entry_bytes = 0;  // What the entries say, see BytesOf.
   int64_t create_time_us = 0;
   int64_t update_time_us = 0;
 };

@@ -72,10 +72,10 @@ void ImportStream::Admit(Door::Work work, bool is_last) {
 }
 
 absl::Status ImportStream::Take(const memory::Cancelled& cancelled) {
-  const uint64_t bytes = import_ ? import_->row_bytes() : 0;
+  const uint64_t bytes = import_ ? import_->bytes() : 0;
   RETURN_IF_ERROR(TakePart(cancelled));
   limits_->Appended(import_->record().header.name.space,
-                    import_->row_bytes() - bytes);
+                    import_->bytes() - bytes);
   return absl::OkStatus();
 }
 

@@ -19,7 +19,8 @@ namespace mneme::service {
 
 // Of one namespace; absent: no limit.
 struct NamespaceLimits {
-  // Keys and values of the tokens that are remembered.
+  // Of the tokens and entries that are remembered: keys and values; text, role,
+  // source and metadata.
   std::optional<uint64_t> bytes = std::nullopt;
   std::optional<uint64_t> sessions = std::nullopt;
   std::optional<double> appends_per_second = std::nullopt;

@@ -102,7 +102,7 @@ class Limits {
   absl::StatusOr<std::shared_ptr<Creation>> CheckRoom(std::string_view space,
                                                       Charge charge);
 
-  // `bytes` of rows were appended.
+  // `bytes` of rows and entries were appended.
   void Appended(std::string_view space, uint64_t bytes);
 
   // What is stored, for people: counted afresh.

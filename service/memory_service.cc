@@ -495,11 +495,8 @@ absl::Status MemoryService::AppendTo(const v1::AppendRequest& request,
       return InvalidField("payload", "nothing", "text or tokens");
   }
   if (!result.replayed) {
-    const uint64_t tokens = result.seq_next - result.seq_first;
-    const memory::SessionHeader& header = session->header();
-    const uint64_t bytes = tokens * header.profile.token_bytes();
-    metrics_->Appended(tokens, bytes);
-    limits_->Appended(header.name.space, bytes);
+    metrics_->Appended(result.seq_next - result.seq_first, result.bytes);
+    limits_->Appended(session->header().name.space, result.bytes);
     memory_->Changed(session);
   }
   SetAppendResult(result, response);

@@ -147,7 +147,7 @@ struct Metrics::Impl {
       Counters(*registry, "mneme_tokens_appended_total", "Tokens appended.")
           .Add({});
   Counter& bytes = Counters(*registry, "mneme_bytes_appended_total",
-                            "Bytes of keys and values appended.")
+                            "Bytes of keys, values and entries appended.")
                        .Add({});
   Counter& reads = Counters(*registry, "mneme_attention_reads_total",
                             "Layers read by Attend, and recalls.")

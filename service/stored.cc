@@ -17,7 +17,8 @@ uint64_t BytesIn(memory::Memory& memory, const std::string& space) {
   for (const memory::SessionName& name : NamesIn(memory, space)) {
     const auto session = memory.Describe(name);
     if (!session.ok()) continue;
-    bytes += session->info.tokens * session->profile.token_bytes();
+    bytes += session->info.tokens * session->profile.token_bytes() +
+             session->info.entry_bytes;
   }
   return bytes;
 }

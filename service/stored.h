@@ -9,9 +9,9 @@
 namespace mneme::service {
 
 // Counts by looking at every session of a namespace; opens none. Bytes are keys
-// and values of the tokens that are not forgotten, the same whether a session
-// is open or not; one that cannot be read counts as a session without tokens.
-// Lifetime: `memory` outlives it.
+// and values of the tokens, and what the entries say, that are not forgotten,
+// the same whether a session is open or not; one that cannot be read counts as
+// a session without tokens. Lifetime: `memory` outlives it.
 Limits::Stored StoredIn(memory::Memory* memory);
 
 }  // namespace mneme::service

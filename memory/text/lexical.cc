@@ -149,13 +149,15 @@ LexicalView::LexicalView(std::vector<std::shared_ptr<const LexicalRun>> runs)
 }
 
 std::vector<ScoredPassage> LexicalView::Score(
-    std::span<const TermCount> query) const {
+    std::span<const TermCount> query,
+    absl::FunctionRef<bool()> cancelled) const {
   std::vector<std::vector<float>> scores(runs_.size());
   for (size_t r = 0; r < runs_.size(); ++r) {
     scores[r].resize(runs_[r]->passage_count());
   }
   std::vector<std::span<const LexicalRun::Posting>> postings(runs_.size());
   for (const TermCount& term : query) {
+    if (cancelled()) return {};
     size_t holders = 0;
     for (size_t r = 0; r < runs_.size(); ++r) {
       postings[r] = runs_[r]->PostingsOf(term.term);

@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "memory/text/terms.h"
 
 namespace mneme::memory {
@@ -80,8 +81,11 @@ class LexicalView {
   uint32_t passage_count() const { return passage_count_; }
 
   // Every passage with a term of `query`, by id. Scores do not depend on how
-  // the passages were divided into Adds, to the bit.
-  std::vector<ScoredPassage> Score(std::span<const TermCount> query) const;
+  // the passages were divided into Adds, to the bit. Once `cancelled`, which is
+  // asked for each term, they are worth nothing.
+  std::vector<ScoredPassage> Score(
+      std::span<const TermCount> query,
+      absl::FunctionRef<bool()> cancelled = [] { return false; }) const;
 
  private:
   std::vector<std::shared_ptr<const LexicalRun>> runs_;

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
@@ -10,6 +9,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "memory/branch.h"
 #include "memory/header.h"
 #include "memory/keys.h"
@@ -291,7 +292,7 @@ TEST_F(Fork, RemembersWhatItsParentForgetsWhileOthersAreCleanedUp) {
     std::thread meanwhile;
     std::string operation;
     std::atomic<int> left = moment;
-    std::atomic<bool> done = false;
+    absl::Notification done;
     const auto fork_and_forget = [&] {
       EXPECT_TRUE(
           house_.memory().Fork(Name(name("p")), Name(name("z")), {}, {}).ok());
@@ -299,15 +300,14 @@ TEST_F(Fork, RemembersWhatItsParentForgetsWhileOthersAreCleanedUp) {
           house_.memory().Forget(Name(name("p")), SeqRange{20, 30}, false);
       EXPECT_TRUE(forgotten.ok()) << forgotten.status();
       if (forgotten.ok()) operation = forgotten->operation;
-      done = true;
+      done.Notify();
     };
     OnScan([&](const std::string& begin) {
       const auto kind = static_cast<RecordKind>(begin.back());
       if (kind != RecordKind::kForgotten || left.fetch_sub(1) != 0) return;
       meanwhile = std::thread(fork_and_forget);
-      for (int i = 0; i < 50 && !done; ++i) {  // It may have to wait for us.
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      }
+      // It may have to wait for us.
+      done.WaitForNotificationWithTimeout(absl::Milliseconds(50));
     });
     ExpectDone(house_.memory(), Forget(name("a"), {20, 40}));
     OnScan(nullptr);

@@ -18,7 +18,8 @@ TEST(Head, IsReadAsItWasPut) {
            .entry_next = 4,
            .update_time_us = 5,
            .tokens = 6,
-           .entries = 8},
+           .entries = 8,
+           .entry_bytes = 9},
           batch);
   ASSERT_TRUE(store.Write(batch, true).ok());
   const Head head = ReadHead(store, 7, 99).value();
@@ -29,6 +30,7 @@ TEST(Head, IsReadAsItWasPut) {
   EXPECT_EQ(head.update_time_us, 5);
   EXPECT_EQ(head.tokens, 6u);
   EXPECT_EQ(head.entries, 8u);
+  EXPECT_EQ(head.entry_bytes, 9u);
 }
 
 TEST(Head, OfASessionThatWasNeverAppendedToHasTheTimeOfItsCreation) {
@@ -37,6 +39,16 @@ TEST(Head, OfASessionThatWasNeverAppendedToHasTheTimeOfItsCreation) {
   EXPECT_EQ(head.seq_next, 0u);
   EXPECT_EQ(head.entry_next, 1u);
   EXPECT_EQ(head.update_time_us, 99);
+}
+
+TEST(Head, OfAnEarlierReleaseKnowsNoEntryBytes) {
+  testing::MapStore store;
+  WriteBatch batch;
+  PutRecord(RecordKind::kHead, HeadKey(7), std::string(7 * 8, '\0'), batch);
+  ASSERT_TRUE(store.Write(batch, true).ok());
+  const auto head = ReadHead(store, 7, 99);
+  ASSERT_TRUE(head.ok()) << head.status();
+  EXPECT_EQ(head->entry_bytes, 0u);
 }
 
 TEST(Head, ThatContradictsItselfIsDataLoss) {

@@ -1,13 +1,17 @@
 #include "memory/remnants.h"
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "memory/forgotten.h"
+#include "memory/header.h"
 #include "memory/keys.h"
+#include "memory/record.h"
 #include "memory/rocks_store.h"
+#include "memory/text_index.h"
 #include "tests/client/temporary_dir.h"
 #include "tests/memory/fixture.h"
 
@@ -44,6 +48,15 @@ class RemnantsTest : public ::testing::Test {
     WriteBatch batch;
     batch.Put(key, value);
     ASSERT_TRUE(store_->Write(batch, true).ok());
+  }
+  // An entry that tells the secret, with a session or without one.
+  void SayUnder(uint64_t uid) {
+    const Entry entry{.number = 1,
+                      .text = "somebody else says that " + kSecret,
+                      .seq_first = 5,
+                      .seq_count = 1};
+    const std::string key = EntryKey(uid, 1);
+    Put(key, SealRecord(RecordKind::kEntry, key, EncodeEntry(entry)));
   }
   void Delete(const std::string& key) {
     WriteBatch batch;
@@ -106,11 +119,71 @@ TEST_F(RemnantsTest, WhatIsSaidElsewhereIsStillRemembered) {
   const std::vector<Probe> probes = ProbesOf(kSecret, 3);
   Forget(*store_, 7, 3, probes);
   EXPECT_TRUE(StillRemembered(*store_->Freeze(), probes, Never)->empty());
-  Put(EntryKey(8, 1), "somebody else says that " + kSecret);
+  SayUnder(8);
+  EXPECT_TRUE(StillRemembered(*store_->Freeze(), probes, Never)->empty())
+      << "nobody has those records";
+  WriteBatch batch;
+  PutSession({.header = {.name = {.space = "a", .session = "b"},
+                         .profile = ProfileByName("text").value()},
+              .branch = {.uid = 8, .trunks = {}}},
+             batch);
+  ASSERT_TRUE(store_->Write(batch, true).ok());
   const auto remembered = StillRemembered(*store_->Freeze(), probes, Never);
   EXPECT_EQ(*remembered, probes);
   EXPECT_EQ(Search(*remembered).found, 0u);
   EXPECT_GT(Search().found, 0u);
+}
+
+TEST_F(RemnantsTest, ARecordThatEverybodyForgotIsNoMemory) {
+  SayUnder(8);
+  WriteBatch batch;
+  PutSession({.header = {.name = {.space = "a", .session = "b"},
+                         .profile = ProfileByName("text").value()},
+              .branch = {.uid = 9, .trunks = {{.uid = 8, .seq_end = 100}}}},
+             batch);
+  ASSERT_TRUE(store_->Write(batch, true).ok());
+  const std::vector<Probe> probes = ProbesOf(kSecret, 3);
+  EXPECT_FALSE(StillRemembered(*store_->Freeze(), probes, Never)->empty());
+  Forget(*store_, 9, 5, probes);
+  EXPECT_TRUE(StillRemembered(*store_->Freeze(), probes, Never)->empty());
+  EXPECT_GT(Search().found, 0u);
+}
+
+TEST_F(RemnantsTest, OfADeletedSessionSamplesStayForADay) {
+  House house;
+  testing::Random random(testing::Seed());
+  ASSERT_TRUE(Say(*house.CreateText("said"), kSecret).ok());
+  const Profile profile = SmallProfile();
+  const Tokens tokens = RandomTokens(profile, 140, random);
+  ASSERT_TRUE(
+      house.Create("rows", profile)->AppendTokens(tokens.Rows(), {}).ok());
+  house.CreateText("empty");
+  const auto deleted = house.memory().DeleteNamespace("test");
+  ASSERT_TRUE(deleted.ok()) << deleted.status();
+  EXPECT_EQ(deleted->sessions, 3u);
+  house.memory().CleanUp();
+  house.Reopen();
+  const auto samples = ReadForgotten(*house.memory().store().Freeze());
+  ASSERT_TRUE(samples.ok()) << samples.status();
+  EXPECT_EQ(samples->size(), 2u);
+  // Of the text, a full block, and the tail, each in a file of its own.
+  dir_.Write("data/text", kSecret);
+  dir_.Write("data/block", tokens.keys.substr(0, 128 * profile.key_bytes()));
+  dir_.Write("data/tail", tokens.keys.substr(128 * profile.key_bytes(),
+                                             12 * profile.key_bytes()));
+  const auto search = SearchRemnants(dir_.Path("data"), *samples, {}, Never);
+  ASSERT_TRUE(search.ok()) << search.status();
+  std::set<std::string> files;
+  for (const Remnant& remnant : search->remnants) {
+    EXPECT_EQ(remnant.uid, 0u);
+    files.insert(remnant.file);
+  }
+  EXPECT_EQ(files, (std::set<std::string>{"text", "block", "tail"}));
+
+  house.clock().Advance(std::chrono::hours(25));
+  ASSERT_TRUE(house.memory().DeleteNamespace("test").ok());
+  house.memory().CleanUp();
+  EXPECT_TRUE(ReadForgotten(*house.memory().store().Freeze())->empty());
 }
 
 TEST_F(RemnantsTest, ForgottenBytesInAnIndexAreNoMemory) {

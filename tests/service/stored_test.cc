@@ -28,9 +28,15 @@ TEST(Stored, CountsTheSessionsAndTokensOfOneNamespace) {
           (*memory)->Create(*memory::SessionName::Parse(name), *profile);
       ASSERT_TRUE(session.ok());
       const auto appended =
-          (*session)->AppendText({.text = "One sentence. Another."}, {});
+          (*session)->AppendText({.text = "One sentence. Another.",
+                                  .role = "user",
+                                  .source = "s",
+                                  .metadata = {{"key", "value"}}},
+                                 {});
       ASSERT_TRUE(appended.ok());
-      expected = 2 * appended->seq_next * profile->token_bytes();
+      EXPECT_EQ(appended->bytes,
+                appended->seq_next * profile->token_bytes() + 22 + 4 + 1 + 8);
+      expected = 2 * appended->bytes;
     }
     const Limits::Stored stored = StoredIn(memory->get());
     EXPECT_EQ(stored.sessions("a"), 2);

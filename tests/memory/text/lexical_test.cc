@@ -146,6 +146,11 @@ TEST(Lexical, PassagesWithoutTermsCountAndAreNeverFound) {
   index.Add(5, passages);
   EXPECT_EQ(index.View()->passage_count(), 3u);
   const auto found = index.View()->Score(TermsOf("red blue"));
+  int asked = 0;
+  EXPECT_THAT(
+      index.View()->Score(TermsOf("red blue"), [&] { return ++asked == 2; }),
+      IsEmpty());
+  EXPECT_EQ(asked, 2);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].passage, 6u);
   EXPECT_THAT(index.View()->Score({}), IsEmpty());
