@@ -73,14 +73,20 @@ absl::Status LoadEntries(const Store& store, const Branch& branch,
         [&](std::string_view key, std::string_view payload) {
           Entry entry;
           if (!DecodeEntry(payload, entry) ||
-              key != EntryKey(part.uid, entry.number) || entry.seq_first < at ||
-              entry.seq_first > seq_next ||
+              key != EntryKey(part.uid, entry.number) || entry.seq_first < at) {
+            return false;
+          }
+          // Others remember what this session forgot, or, behind its part of a
+          // trunk, never had since its parent had forgotten it.
+          if (forgotten.Contains(entry.seq_first) ||
+              (!part.own && entry.seq_first >= part.seqs.end)) {
+            return true;
+          }
+          if (entry.seq_first > seq_next ||
               entry.seq_count > seq_next - entry.seq_first) {
             return false;
           }
           at = entry.seq_first + entry.seq_count;
-          // Another session still remembers it.
-          if (forgotten.Contains(entry.seq_first)) return true;
           const absl::StatusOr<EntryTerms> terms =
               ReadTerms(store, part.uid, entry);
           sound.Update(terms.status());

@@ -14,10 +14,6 @@
 namespace mneme::memory {
 namespace {
 
-std::string_view AsView(const std::byte* bytes, size_t size) {
-  return {reinterpret_cast<const char*>(bytes), size};
-}
-
 void CopyTo(std::byte* to, std::string_view from) {
   std::memcpy(to, from.data(), from.size());
 }
@@ -42,8 +38,9 @@ absl::Status Log::Load(const Store& store, const Branch& branch,
   return absl::OkStatus();
 }
 
-void Log::Stage(const StagedRows& rows, WriteBatch& batch) {
-  if (borrowed_) CopyBorrowed();
+void Log::Stage(const StagedRows& rows, const SeqSet& forgotten,
+                WriteBatch& batch) {
+  if (borrowed_) CopyBorrowed(forgotten);
   staged_tails_ = tails_;
   uint64_t done = 0;
   while (done < rows.count) {
@@ -88,31 +85,24 @@ void Log::Commit() {
   tails_ = std::move(staged_tails_);
 }
 
-void Log::CopyBorrowed() {
-  const size_t last = rows_->size() - 1;
+void Log::CopyBorrowed(const SeqSet& forgotten) {
+  const uint64_t last = seq_next_ / kBlockTokens;
   auto rows = std::make_shared<RowBlocks>();
-  for (size_t number = 0; number < last; ++number) {
+  for (uint64_t number = 0; number < last; ++number) {
     rows->push_back((*rows_)[number]);
   }
   // Whoever owns the block may be writing behind our end.
-  auto block = std::make_shared<RowBlock>(*profile_);
-  const RowBlock& from = *(*rows_)[last];
-  const size_t count = seq_next_ - last * kBlockTokens;
-  for (size_t bank = 0; bank < profile_->bank_count(); ++bank) {
-    CopyTo(block->keys(bank),
-           AsView(from.keys(bank), count * profile_->key_bytes()));
-    CopyTo(block->values(bank),
-           AsView(from.values(bank), count * profile_->value_bytes()));
-  }
-  std::copy_n(from.positions().begin(), count, block->positions().begin());
+  auto block =
+      RowBlock::Begun(*profile_, *(*rows_)[last], seq_next_ % kBlockTokens);
+  ClearForgotten({last * kBlockTokens, seq_next_}, forgotten, *block);
   rows->push_back(std::move(block));
   rows_ = std::move(rows);
   borrowed_ = false;
 }
 
 void Log::BranchOff(uint64_t uid) {
-  for (uint64_t number = seq_begin_ / kBlockTokens; number < rows_->size();
-       ++number) {
+  const uint64_t end = (seq_next_ + kBlockTokens - 1) / kBlockTokens;
+  for (uint64_t number = seq_begin_ / kBlockTokens; number < end; ++number) {
     shared_->Lend(uid_, number, (*rows_)[number]);
   }
   uid_ = uid;
@@ -130,7 +120,7 @@ bool Log::NeedsErasing(uint64_t number, const SeqSet& forgotten) const {
   forgotten.ForEachRun(covered, [&](SeqRange run) {
     needs = needs || run.size() == kBlockTokens;  // Takes less memory blank.
     for (uint64_t seq = run.begin; !needs && seq < run.end; ++seq) {
-      needs = !RowIsZero(seq % kBlockTokens, block);
+      needs = !block.RowIsZero(seq % kBlockTokens);
     }
   });
   return needs;
@@ -159,11 +149,7 @@ Log::Erased Log::Erase(const SeqSet& forgotten, uint64_t block_begin,
     }
     // Readers of older views keep the old block.
     block = std::make_shared<RowBlock>(*block);
-    forgotten.ForEachRun(covered, [&](SeqRange run) {
-      for (uint64_t seq = run.begin; seq < run.end; ++seq) {
-        ClearRow(seq % kBlockTokens, *block);
-      }
-    });
+    ClearForgotten(covered, forgotten, *block);
     if (covered.end <= seq_next_) {
       PutBlock(uid_, *profile_, *block, number, batch);
     } else {
@@ -174,31 +160,6 @@ Log::Erased Log::Erase(const SeqSet& forgotten, uint64_t block_begin,
     }
   }
   return after;
-}
-
-void Log::ClearRow(size_t row, RowBlock& block) const {
-  const size_t key_bytes = profile_->key_bytes();
-  const size_t value_bytes = profile_->value_bytes();
-  for (size_t bank = 0; bank < profile_->bank_count(); ++bank) {
-    std::memset(block.keys(bank) + row * key_bytes, 0, key_bytes);
-    std::memset(block.values(bank) + row * value_bytes, 0, value_bytes);
-  }
-}
-
-bool Log::RowIsZero(size_t row, const RowBlock& block) const {
-  const auto zero = [](const std::byte* bytes, size_t size) {
-    return std::all_of(bytes, bytes + size,
-                       [](std::byte b) { return b == std::byte{0}; });
-  };
-  for (size_t bank = 0; bank < profile_->bank_count(); ++bank) {
-    if (!zero(block.keys(bank) + row * profile_->key_bytes(),
-              profile_->key_bytes()) ||
-        !zero(block.values(bank) + row * profile_->value_bytes(),
-              profile_->value_bytes())) {
-      return false;
-    }
-  }
-  return true;
 }
 
 void Log::Replace(Erased erased) {

@@ -40,8 +40,10 @@ class Log {
                     const SeqSet& forgotten);
 
   // Puts rows behind seq_next, where no reader looks yet, and their records
-  // into `batch`. Nothing happened until Commit: staging again overwrites.
-  void Stage(const StagedRows& rows, WriteBatch& batch);
+  // into `batch`. Nothing happened until Commit: staging again overwrites. A
+  // block that a trunk began is completed without what is `forgotten`.
+  void Stage(const StagedRows& rows, const SeqSet& forgotten,
+             WriteBatch& batch);
   // What was staged is on disk: the log ends behind it.
   void Commit();
 
@@ -63,9 +65,7 @@ class Log {
   std::shared_ptr<const RowBlocks> rows() const { return rows_; }
 
  private:
-  void CopyBorrowed();
-  void ClearRow(size_t row, RowBlock& block) const;
-  bool RowIsZero(size_t row, const RowBlock& block) const;
+  void CopyBorrowed(const SeqSet& forgotten);
   bool NeedsErasing(uint64_t number, const SeqSet& forgotten) const;
 
   const Profile* const profile_;

@@ -43,6 +43,8 @@ class PartLoader {
         full_(part.seqs.end / kBlockTokens) {}
 
   absl::Status Load() {
+    // An end that is wrong must not take memory for blocks that are not there.
+    if (full_ > first_) RETURN_IF_ERROR(CheckLast());
     blocks_.resize(end_ - first_);
     RETURN_IF_ERROR(LoadPositions());
     RETURN_IF_ERROR(LoadBlocks());
@@ -58,7 +60,9 @@ class PartLoader {
   bool Borrow(const Shared<RowBlock>& shared) {
     for (uint64_t number = first_; number < end_; ++number) {
       blocks_.push_back(shared.Find(part_.uid, number));
-      if (!blocks_.back()) {
+      // Who lent a blank one forgot all of it; rows that we remember may only
+      // be missing.
+      if (!blocks_.back() || (blocks_.back()->blank() && !Forgotten(number))) {
         blocks_.clear();
         return false;
       }
@@ -70,7 +74,8 @@ class PartLoader {
   }
 
   void Lend(Shared<RowBlock>& shared) const {
-    for (uint64_t number = first_; number < end_; ++number) {
+    for (uint64_t number = on_blank_ ? first_ + 1 : first_; number < end_;
+         ++number) {
       shared.Lend(part_.uid, number, rows_[number]);
     }
   }
@@ -84,6 +89,13 @@ class PartLoader {
     } else {
       rows_.push_back(std::move(block));
     }
+  }
+
+  absl::Status CheckLast() const {
+    const auto last = store_.Read(PositionsKey(part_.uid, full_ - 1));
+    if (!absl::IsNotFound(last.status())) return last.status();
+    return Missing({(full_ - 1) * kBlockTokens, full_ * kBlockTokens},
+                   "positions are missing");
   }
 
   // Where full blocks end for certain: of a trunk, the last may be full too.
@@ -165,9 +177,13 @@ class PartLoader {
   // The tokens of the block that is not full.
   absl::Status LoadTail() {
     uint64_t at = std::max(part_.seqs.begin, full_ * kBlockTokens);
+    const uint64_t begin = full_ * kBlockTokens;
+    on_blank_ = full_ < rows_.size() && rows_[full_]->blank();
     auto block = full_ < rows_.size()
-                     ? std::make_shared<RowBlock>(*rows_[full_])
+                     ? RowBlock::Begun(profile_, *rows_[full_], at - begin)
                      : std::make_shared<RowBlock>(profile_);
+    // A trunk's is lent to those who remember more.
+    if (part_.own) ClearForgotten({begin, at}, forgotten_, *block);
     // A trunk may have gone on behind this part.
     const uint64_t last =
         part_.own ? part_.seqs.end : RangeOfBlock(full_).end - 1;
@@ -220,6 +236,7 @@ class PartLoader {
   const uint64_t full_;
   std::vector<std::shared_ptr<RowBlock>> blocks_;
   std::vector<uint64_t> tails_;
+  bool on_blank_ = false;  // Its first block goes on behind a blank one.
 };
 
 }  // namespace

@@ -143,7 +143,8 @@ absl::StatusOr<RecallResult> RecallOver(
       const LayerOutput semantic,
       AttendSentences(view, positions, encoder, query.query, cancelled));
   const std::vector<TermCount> terms = TermsOf(query.query);
-  const std::vector<ScoredPassage> lexical = text.lexical->Score(terms, cancelled);
+  const std::vector<ScoredPassage> lexical =
+      text.lexical->Score(terms, cancelled);
   if (cancelled()) return absl::CancelledError("the caller is gone");
 
   std::array<std::vector<RowLogit>, kSemanticHeads.size()> rows;

@@ -33,6 +33,14 @@ class RowBlock {
                                          const RowBlock& of);
   bool blank() const { return key_stride_ == 0; }
 
+  // The rows below `count` of `of`, which may be blank, in a block to write to.
+  static std::shared_ptr<RowBlock> Begun(const Profile& profile,
+                                         const RowBlock& of, size_t count);
+
+  // Of every bank.
+  void ClearRow(size_t row);
+  bool RowIsZero(size_t row) const;
+
   // [kBlockTokens, key_dim] and [kBlockTokens, value_dim] of one bank.
   std::byte* keys(size_t bank) { return &keys_[bank * key_stride_]; }
   std::byte* values(size_t bank) { return &values_[bank * value_stride_]; }
@@ -48,12 +56,18 @@ class RowBlock {
  private:
   RowBlock() = default;
 
+  size_t key_bytes_ = 0;
+  size_t value_bytes_ = 0;
   size_t key_stride_ = 0;  // Of a blank block, every bank is the same.
   size_t value_stride_ = 0;
   std::vector<std::byte> keys_;
   std::vector<std::byte> values_;
   std::array<int64_t, kBlockTokens> positions_{};
 };
+
+// Clears the rows of those tokens in `range`, which lies in the block, that are
+// forgotten.
+void ClearForgotten(SeqRange range, const SeqSet& forgotten, RowBlock& block);
 
 using RowBlocks = base::StableList<std::shared_ptr<RowBlock>>;
 

@@ -159,7 +159,7 @@ class Session::Impl {
                 .keys = prepared.keys,
                 .values = prepared.keys,
                 .positions = positions},
-               batch);
+               *View()->forgotten, batch);
     Head head = head_;
     Entry stored{.number = head.entry_next++,
                  .text = std::string(entry.text),
@@ -203,7 +203,7 @@ class Session::Impl {
                 .keys = rows.keys,
                 .values = rows.values,
                 .positions = positions},
-               batch);
+               *View()->forgotten, batch);
     AppendResult result;
     RETURN_IF_ERROR(WriteAppend(head_, positions, options, fingerprint, batch,
                                 result, std::nullopt));

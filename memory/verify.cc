@@ -460,7 +460,7 @@ class Verifier {
       for (size_t i = 0; i < slice.count; ++i) {
         if (!view_.forgotten->Contains(slice.seq_first + i)) continue;
         ++check.checked;
-        if (!RowIsZero(*slice.block, slice.first + i)) ++rows;
+        if (!slice.block->RowIsZero(slice.first + i)) ++rows;
       }
       return true;
     });
@@ -476,22 +476,6 @@ class Verifier {
                                  " was forgotten but has text"));
       }
     }
-  }
-
-  bool RowIsZero(const RowBlock& block, size_t row) const {
-    const auto zero = [](const std::byte* bytes, size_t size) {
-      return std::all_of(bytes, bytes + size,
-                         [](std::byte b) { return b == std::byte{0}; });
-    };
-    for (size_t bank = 0; bank < profile_.bank_count(); ++bank) {
-      if (!zero(block.keys(bank) + row * profile_.key_bytes(),
-                profile_.key_bytes()) ||
-          !zero(block.values(bank) + row * profile_.value_bytes(),
-                profile_.value_bytes())) {
-        return false;
-      }
-    }
-    return true;
   }
 
   const StoreView& store_;

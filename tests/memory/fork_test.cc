@@ -265,6 +265,60 @@ TEST_F(Fork, WhatOneForgetsTheOtherRemembersAndWhatAllForgetLeavesTheDisk) {
   ExpectAllLikeNew();
 }
 
+TEST_F(Fork, InsideABlockThatTheParentForgotGoesOnWithRowsOfItsOwn) {
+  Random random(Seed());
+  random_ = &random;
+  Make("p", 256);
+  ExpectDone(house_.memory(), Forget("p", {0, 128}));
+  ASSERT_TRUE(ForkTo("p", "c", 64).ok());
+  Add("c", 10);
+  ExpectAllLikeNew();
+  house_.Reopen();
+  ExpectAllLikeNew();
+  Add("c", 60);
+  house_.Reopen();
+  ExpectAllLikeNew();
+}
+
+TEST_F(Fork, WhatItForgotIsNotWrittenAgainWithTheRestOfItsBlock) {
+  Random random(Seed());
+  random_ = &random;
+  for (const char* fork : {"c", "d"}) {
+    SCOPED_TRACE(fork);
+    Make("p", 100);
+    const std::string row = RowOf("p", 20);
+    ASSERT_TRUE(ForkTo("p", fork).ok());
+    ExpectDone(house_.memory(), Forget(fork, {0, 50}));
+    if (fork == std::string("d")) house_.Reopen();
+    Add(fork, 10);
+    if (fork == std::string("d")) house_.Reopen();
+    Add(fork, 18);
+    ExpectAllLikeNew();
+    ExpectDone(house_.memory(), house_.memory().Delete(Name("p")).value());
+    told_.erase("p");
+    EXPECT_FALSE(Holds(house_.disk(), row));
+  }
+}
+
+TEST_F(Fork, ThatRemembersLostRowsDoesNotTakeTheBlankOfOneThatForgotThem) {
+  Random random(Seed());
+  random_ = &random;
+  Make("p", 256);
+  const uint64_t uid = house_.Find("p").value()->branch().uid;
+  ASSERT_TRUE(ForkTo("p", "c").ok());
+  ExpectDone(house_.memory(), Forget("c", {0, 128}));
+  {
+    base::MutexLock lock(&house_.disk().mutex);
+    for (uint32_t bank = 0; bank < SmallProfile().bank_count(); ++bank) {
+      EXPECT_EQ(house_.disk().records.erase(RowsKey(uid, 0, bank)), 1u);
+    }
+  }
+  house_.Reopen();
+  const auto forgetful = house_.Find("c");
+  EXPECT_TRUE(forgetful.ok()) << forgetful.status();
+  EXPECT_TRUE(absl::IsDataLoss(house_.Find("p").status()));
+}
+
 TEST_F(Fork, AWholeBlockThatAllForgetIsMissingAndSound) {
   Random random(Seed());
   random_ = &random;
@@ -392,6 +446,34 @@ TEST_F(Fork, TextIsSharedAndThenIndependent) {
     two.reset();
     house_.Reopen();
   }
+}
+
+TEST_F(Fork, BesideAnEntryThatOnlyOthersRememberCanBeOpened) {
+  auto parent = house_.CreateText("p");
+  for (const char* text : {"One red fox. It ran.", "Two blue owls. They flew.",
+                           "Three green frogs. They swam."}) {
+    ASSERT_TRUE(Say(*parent, text).ok());
+  }
+  ASSERT_TRUE(house_.memory().Fork(Name("p"), Name("other"), {}, {}).ok());
+  ExpectDone(house_.memory(),
+             house_.memory().Forget(Name("p"), ByEntry(2), false)->operation);
+  int forks = 0;
+  for (const uint64_t at : {2, 3, 4}) {
+    const std::string name = absl::StrCat("f", ++forks);
+    ASSERT_TRUE(house_.memory().Fork(Name("p"), Name(name), at, {}).ok());
+    for (const bool reopened : {false, true}) {
+      if (reopened) house_.Reopen();
+      const auto fork = house_.Find(name);
+      ASSERT_TRUE(fork.ok()) << fork.status();
+      EXPECT_TRUE(Knows(**fork, "fox"));
+      EXPECT_FALSE(Knows(**fork, "owls"));
+      EXPECT_FALSE(Knows(**fork, "frogs"));
+      ASSERT_TRUE(Say(**fork, "Four white swans.").ok());
+      EXPECT_TRUE(Knows(**fork, "swans"));
+      ExpectSound(**fork);
+    }
+  }
+  EXPECT_TRUE(Knows(*house_.Find("other").value(), "owls"));
 }
 
 TEST_F(Fork, InsideAnEntryOrBehindTheLogIsRefused) {
