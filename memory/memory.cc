@@ -8,6 +8,7 @@
 #include <exception>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/error.h"
@@ -16,7 +17,6 @@
 #include "memory/forget.h"
 #include "memory/forgotten.h"
 #include "memory/records.h"
-#include "memory/sweep.h"
 
 namespace mneme::memory {
 namespace {
@@ -107,6 +107,12 @@ Memory::Memory(std::unique_ptr<Store> store, const base::Clock* clock,
       clock_(clock),
       options_(options),
       operations_(store_.get(), clock),
+      cleaner_(
+          store_.get(), &operations_, clock,
+          {.clean =
+               [this](const SessionName& name) { return CleanSession(name); },
+           .remembered_of = [this](uint64_t uid) { return RememberedOf(uid); }},
+          [this] { return stopping_.load(); }),
       last_tick_(clock->Ticks()) {}
 
 absl::StatusOr<std::unique_ptr<Memory>> Memory::Open(
@@ -150,9 +156,7 @@ absl::Status Memory::LoadSessions() {
         if (session.ok()) {
           int64_t& last = last_create_us_[name->space];
           last = std::max(last, session->header.create_time_us);
-          for (const Trunk& trunk : session->branch.trunks) {
-            ++trunk_readers_[trunk.uid];
-          }
+          trunks_.AddReader(*session);
           for (const uint64_t uid : session->branch.Uids()) {
             uid_last = std::max(uid_last, uid);
           }
@@ -186,6 +190,7 @@ void Memory::SkipUidsOfOperations() {
 
 Memory::~Memory() {
   stopping_ = true;
+  store_->Interrupt();
   background_.reset();
 }
 
@@ -323,38 +328,37 @@ absl::StatusOr<std::shared_ptr<Session>> Memory::FinishImport(
 absl::Status Memory::Fork(const SessionName& name, const SessionName& fork,
                           std::optional<uint64_t> at_seq,
                           std::optional<int64_t> ttl_us) {
+  // Nobody else waits while it is opened.
+  RETURN_IF_ERROR(Find(name).status());
   base::MutexLock structure(&structure_);
   ASSIGN_OR_RETURN(const std::shared_ptr<Slot> parent, FindSlot(name));
   auto slot = std::make_shared<Slot>();
   slot->name = fork;
   base::MutexLock opening(&slot->opening);
   RETURN_IF_ERROR(Reserve(slot));
-  const absl::Status forked = [&]() -> absl::Status {
-    base::MutexLock parent_opening(&parent->opening);
-    ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, OpenIn(*parent));
-    SessionRecord self = parent->record;
-    const Branch before = self.branch;
-    WriteBatch batch;
-    const uint64_t own_uid = TakeUid(batch);
-    slot->record = {.header = {.name = fork,
-                               .profile = self.header.profile,
-                               .create_time_us = CreateTime(name.space)},
-                    .ttl_us = ttl_us.value_or(self.ttl_us),
-                    .branch = {.uid = TakeUid(batch), .trunks = {}}};
-    RETURN_IF_ERROR(
-        session->Fork(at_seq, own_uid, self, slot->record, std::move(batch)));
-    if (self.branch.uid != before.uid) ++trunk_readers_[before.uid];
-    for (const Trunk& trunk : slot->record.branch.trunks) {
-      ++trunk_readers_[trunk.uid];
-    }
-    parent->record = std::move(self);
-    return absl::OkStatus();
-  }();
-  if (!forked.ok()) {
-    slot->deleted = true;
-    Release(fork);
+  slot->deleted = true;  // Until it exists.
+  absl::Cleanup release = [&] { Release(fork); };
+  base::MutexLock parent_opening(&parent->opening);
+  ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, OpenIn(*parent));
+  SessionRecord self = parent->record;
+  WriteBatch batch;
+  const uint64_t own_uid = TakeUid(batch);
+  slot->record = {.header = {.name = fork,
+                             .profile = self.header.profile,
+                             .create_time_us = CreateTime(name.space)},
+                  .ttl_us = ttl_us.value_or(self.ttl_us),
+                  .branch = {.uid = TakeUid(batch), .trunks = {}}};
+  RETURN_IF_ERROR(
+      session->Fork(at_seq, own_uid, self, slot->record, std::move(batch)));
+  trunks_.AddReader(self);
+  trunks_.AddReader(slot->record);
+  if (self.branch.uid != parent->record.branch.uid) {
+    trunks_.RemoveReader(parent->record.branch);
   }
-  return forked;
+  parent->record = std::move(self);
+  slot->deleted = false;
+  std::move(release).Cancel();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<Memory::Slot>> Memory::FindSlot(
@@ -379,10 +383,13 @@ absl::StatusOr<SessionInfo> Memory::InfoIn(const Slot& slot) const {
   return info;
 }
 
-absl::StatusOr<bool> Memory::ExpiredIn(const Slot& slot) const {
+absl::StatusOr<bool> Memory::ExpiredIn(Slot& slot) const {
   if (slot.record.ttl_us == 0) return false;
-  ASSIGN_OR_RETURN(const SessionInfo info, InfoIn(slot));
-  return MicrosNow(*clock_) - info.update_time_us >= slot.record.ttl_us;
+  if (slot.session || !slot.update_time_us) {
+    ASSIGN_OR_RETURN(const SessionInfo info, InfoIn(slot));
+    slot.update_time_us = info.update_time_us;
+  }
+  return MicrosNow(*clock_) - *slot.update_time_us >= slot.record.ttl_us;
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Memory::OpenIn(Slot& slot) {
@@ -401,6 +408,7 @@ absl::StatusOr<std::shared_ptr<Session>> Memory::OpenIn(Slot& slot) {
 
 void Memory::CloseIn(Slot& slot) {
   if (!slot.session) return;
+  slot.update_time_us.reset();
   slot.session.reset();
   --open_count_;
 }
@@ -440,6 +448,8 @@ absl::Status Memory::SetTtl(const SessionName& name, int64_t ttl_us) {
   base::MutexLock structure(&structure_);
   base::MutexLock lock(&slot->opening);
   if (slot->deleted) return NotFound(name);
+  ASSIGN_OR_RETURN(const bool expired, ExpiredIn(*slot));
+  if (expired) return NotFound(name);
   SessionRecord record = slot->record;
   record.ttl_us = ttl_us;
   WriteBatch batch;
@@ -507,8 +517,8 @@ absl::StatusOr<std::string> Memory::DeleteSlot(const SessionName& name,
         PutDeleted(operation.space, operation.id, all, batch);
       }
       DeleteAllOf(branch.uid, batch);
-      for (const Trunk& trunk : branch.trunks) {
-        if (trunk_readers_[trunk.uid] == 1) DeleteAllOf(trunk.uid, batch);
+      for (const uint64_t uid : trunks_.ReadOnlyBy(branch)) {
+        DeleteAllOf(uid, batch);
       }
     }
     Operations::Put(operation, batch);
@@ -516,9 +526,7 @@ absl::StatusOr<std::string> Memory::DeleteSlot(const SessionName& name,
     CloseIn(*slot);
     if (!written.ok()) return written;  // Nothing was deleted: open it again.
     slot->deleted = true;
-    for (const Trunk& trunk : branch.trunks) {
-      if (--trunk_readers_[trunk.uid] == 0) trunk_readers_.erase(trunk.uid);
-    }
+    trunks_.RemoveReader(branch);
   }
   Release(name);
   std::string id = operation.ToString();
@@ -573,7 +581,7 @@ bool Memory::Work() {
       CloseIdle();
       DeleteExpired();
     }
-    if (operations_.pending_count() > 0) CleanUp();
+    if (operations_.pending_count() > 0) cleaner_.Run(/*only_due=*/true);
     return SealSome();
   } catch (const std::exception& failure) {
     base::Log(base::LogLevel::kWarning, "maintenance_failed",
@@ -603,86 +611,21 @@ bool Memory::SealSome() {
   return true;
 }
 
-// All that waits at once: many forgets in a row cost one compaction.
-void Memory::CleanUp() {
-  base::MutexLock cleaning(&cleaning_);
-  std::set<std::string> failed;  // Namespaces.
-  std::set<uint64_t> uids;
-  std::vector<Operation> done;
-  const auto fail = [&](const Operation& operation,
-                        const absl::Status& status) {
-    failed.insert(operation.space);
-    if (absl::IsCancelled(status) || operation.error == status.message()) {
-      return;
-    }
-    operations_.Fail(operation, std::string(status.message()));
-    base::Log(base::LogLevel::kWarning, "cleaning_failed",
-              {{"operation", operation.ToString()},
-               {"error", std::string(status.message())}});
-  };
-  for (const Operation& operation : operations_.Pending()) {
-    const absl::Status cleaned = CleanSession(operation, uids);
-    const bool waits = operation.kind == Operation::Kind::kDeleteNamespace &&
-                       failed.contains(operation.space);
-    if (!cleaned.ok()) {
-      fail(operation, cleaned);
-    } else if (!waits) {
-      done.push_back(operation);
-    }
-  }
-  absl::Status erased;
-  for (const uint64_t uid : uids) erased.Update(EraseFrom(uid));
-  if (erased.ok()) erased = operations_.Finish(done);
-  if (erased.ok()) return;
-  for (const Operation& operation : done) fail(operation, erased);
-}
+void Memory::CleanUp() { cleaner_.Run(/*only_due=*/false); }
 
-absl::Status Memory::CleanSession(const Operation& operation,
-                                  std::set<uint64_t>& uids) {
-  uids.insert(operation.uids.begin(), operation.uids.end());
-  if (operation.session.empty()) return absl::OkStatus();
-  const auto session =
-      Find({.space = operation.space, .session = operation.session});
-  if (absl::IsNotFound(session.status())) return absl::OkStatus();
+absl::StatusOr<std::vector<uint64_t>> Memory::CleanSession(
+    const SessionName& name) {
+  const auto session = Find(name);
+  if (absl::IsNotFound(session.status())) return std::vector<uint64_t>();
   RETURN_IF_ERROR(session.status());
   RETURN_IF_ERROR((*session)->Clean([this] { return stopping_.load(); }));
-  // It may have been forked meanwhile.
-  for (const uint64_t uid : (*session)->branch().Uids()) uids.insert(uid);
-  return absl::OkStatus();
+  return (*session)->branch().Uids();
 }
 
-absl::Status Memory::EraseFrom(uint64_t uid) {
-  ASSIGN_OR_RETURN(const Remembered remembered, RememberedOf(uid));
-  // It only grows less: nobody misses what goes.
-  if (remembered.profile) {
-    RETURN_IF_ERROR(SweepTrunk(
-        uid, *remembered.profile, remembered.seqs, remembered.seq_end,
-        [this] { return stopping_.load(); }, *store_));
-  }
-  if (stopping_) return absl::CancelledError("cleaning was stopped");
-  const KeyRange records = AllOf(uid);
-  return store_->Compact(records.first, records.second);
-}
-
-absl::StatusOr<Memory::Remembered> Memory::RememberedOf(uint64_t uid) {
+absl::StatusOr<std::optional<Remembered>> Memory::RememberedOf(uint64_t uid) {
   // A fork made meanwhile would remember what its parent then forgets.
   base::MutexLock structure(&structure_);
-  Remembered remembered;
-  for (const auto& slot : Slots()) {
-    base::MutexLock lock(&slot->opening);
-    if (slot->deleted || !slot->damage.ok()) continue;
-    const Branch& branch = slot->record.branch;
-    for (const Trunk& trunk : branch.trunks) {
-      if (trunk.uid != uid) continue;
-      remembered.profile = slot->record.header.profile;
-      remembered.seq_end = std::max(remembered.seq_end, trunk.seq_end);
-      SeqSet forgotten;
-      RETURN_IF_ERROR(LoadForgotten(*store_, branch.uid, forgotten));
-      forgotten.ForEachGap({0, trunk.seq_end},
-                           [&](SeqRange live) { remembered.seqs.Add(live); });
-    }
-  }
-  return remembered;
+  return trunks_.RememberedOf(uid, *store_);
 }
 
 void Memory::CloseIdle() {

@@ -11,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "memory/background.h"
+#include "memory/cleaner.h"
 #include "memory/header.h"
 #include "memory/import.h"
 #include "memory/manifest.h"
@@ -28,6 +28,7 @@
 #include "memory/session.h"
 #include "memory/shared_parts.h"
 #include "memory/store.h"
+#include "memory/trunks.h"
 
 namespace mneme::memory {
 
@@ -153,6 +154,8 @@ class Memory {
     SessionRecord record ABSL_GUARDED_BY(opening);
     bool deleted ABSL_GUARDED_BY(opening) = false;
     std::shared_ptr<Session> session ABSL_GUARDED_BY(opening);
+    // Read once while it is closed.
+    std::optional<int64_t> update_time_us ABSL_GUARDED_BY(opening);
     std::chrono::steady_clock::time_point last_use ABSL_GUARDED_BY(opening);
   };
   using Key = std::pair<std::string, std::string>;  // Namespace, session.
@@ -170,7 +173,7 @@ class Memory {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.opening);
   absl::StatusOr<SessionInfo> InfoIn(const Slot& slot) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.opening);
-  absl::StatusOr<bool> ExpiredIn(const Slot& slot) const
+  absl::StatusOr<bool> ExpiredIn(Slot& slot) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.opening);
   void CloseIn(Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.opening);
   // With `only_expired`, a session that is not gets to live.
@@ -191,33 +194,24 @@ class Memory {
   // The background thread's: pieces of work, each true when there is more.
   bool Work();
   bool SealSome();
-  absl::Status CleanSession(const Operation& operation,
-                            std::set<uint64_t>& uids);
-  absl::Status EraseFrom(uint64_t uid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cleaning_);
-  // What the sessions that read a trunk remember of it together.
-  struct Remembered {
-    SeqSet seqs;
-    uint64_t seq_end = 0;
-    std::optional<Profile> profile;  // None: nobody reads it.
-  };
-  absl::StatusOr<Remembered> RememberedOf(uint64_t uid);
+
+  // See Cleaner::Sessions.
+  absl::StatusOr<std::vector<uint64_t>> CleanSession(const SessionName& name);
+  absl::StatusOr<std::optional<Remembered>> RememberedOf(uint64_t uid);
 
   const std::unique_ptr<Store> store_;
   const base::Clock* const clock_;
   const MemoryOptions options_;
   SharedParts shared_;
   Operations operations_;
-
-  // A sweep must not write what an earlier one read.
-  base::Mutex cleaning_ ABSL_ACQUIRED_BEFORE(structure_);
+  Cleaner cleaner_;
 
   // Held over every write that changes which sessions there are.
   base::Mutex structure_;
   uint64_t uid_next_ ABSL_GUARDED_BY(structure_) = 1;
   // By namespace: none can tell from its own times that there are others.
   std::map<std::string, int64_t> last_create_us_ ABSL_GUARDED_BY(structure_);
-  // How many sessions read each trunk.
-  std::map<uint64_t, uint64_t> trunk_readers_ ABSL_GUARDED_BY(structure_);
+  Trunks trunks_ ABSL_GUARDED_BY(structure_);
 
   mutable base::Mutex mutex_ ABSL_ACQUIRED_AFTER(structure_);
   std::map<Key, std::shared_ptr<Slot>> slots_ ABSL_GUARDED_BY(mutex_);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <random>
 
 #include "absl/strings/escaping.h"
@@ -67,6 +68,7 @@ absl::Status Operations::Load() {
           return true;
         }
         Key place{operation.space, operation.id};
+        if (!operation.done()) ++pending_count_;
         operations_[std::move(place)] = std::move(operation);
         return true;
       }));
@@ -100,6 +102,7 @@ void Operations::Put(const Operation& operation, WriteBatch& batch) {
 void Operations::Add(Operation operation) {
   base::MutexLock lock(&mutex_);
   Key key{operation.space, operation.id};
+  ++pending_count_;
   operations_[std::move(key)] = std::move(operation);
 }
 
@@ -140,41 +143,60 @@ std::vector<Operation> Operations::Pending() const {
 
 uint64_t Operations::pending_count() const {
   base::MutexLock lock(&mutex_);
-  return std::count_if(operations_.begin(), operations_.end(),
-                       [](const auto& entry) { return !entry.second.done(); });
+  return pending_count_;
 }
 
 absl::Status Operations::Finish(const std::vector<Operation>& operations) {
   const int64_t now = MicrosNow(*clock_);
-  const int64_t kept_since = now - kKeptSeconds * 1'000'000;
   WriteBatch batch;
   base::MutexLock lock(&mutex_);
   for (Operation operation : operations) {
     operation.done_time_us = now;
     Put(operation, batch);
   }
-  for (const auto& [key, operation] : operations_) {
-    if (operation.done() && operation.done_time_us < kept_since) {
-      batch.Delete(OperationKey(key.first, key.second));
-      batch.Delete(DeletedKey(key.first, key.second));
-    }
+  const std::vector<Key> old = DoneBefore(now - kKeptSeconds * 1'000'000);
+  for (const Key& key : old) {
+    batch.Delete(OperationKey(key.first, key.second));
+    batch.Delete(DeletedKey(key.first, key.second));
   }
   if (batch.operations.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
   for (const Operation& operation : operations) {
     Operation& known = operations_[Key{operation.space, operation.id}];
+    if (!known.done()) --pending_count_;
     known.done_time_us = now;
     known.error.clear();
   }
-  std::erase_if(operations_, [&](const auto& entry) {
-    return entry.second.done() && entry.second.done_time_us < kept_since;
-  });
+  for (const Key& key : old) operations_.erase(key);
   return absl::OkStatus();
 }
 
-void Operations::Fail(const Operation& operation, std::string_view error) {
+std::vector<Operations::Key> Operations::DoneBefore(int64_t time_us) const {
+  // Newest first, by namespace.
+  std::map<std::string, std::map<int64_t, std::vector<Key>, std::greater<>>>
+      done;
+  for (const auto& [key, operation] : operations_) {
+    if (!operation.done()) continue;
+    done[key.first][operation.done_time_us].push_back(key);
+  }
+  std::vector<Key> old;
+  for (auto& [space, by_time] : done) {
+    size_t kept = 0;
+    for (auto& [done_time_us, keys] : by_time) {
+      if (done_time_us < time_us || kept >= kKeptMax) {
+        old.insert(old.end(), keys.begin(), keys.end());
+      }
+      kept += keys.size();
+    }
+  }
+  return old;
+}
+
+void Operations::Fail(const Operation& operation, absl::StatusCode code) {
   base::MutexLock lock(&mutex_);
-  operations_[Key{operation.space, operation.id}].error = error;
+  operations_[Key{operation.space, operation.id}].error =
+      absl::StrCat(absl::StatusCodeToString(code),
+                   "; the server's log says more, and it is tried again");
 }
 
 }  // namespace mneme::memory

@@ -39,8 +39,9 @@ struct Operation {
 // Threads: any.
 class Operations {
  public:
-  // Done operations are known this long.
+  // Done operations are known this long, and this many of a namespace.
   static constexpr int64_t kKeptSeconds = int64_t{24} * 60 * 60;
+  static constexpr size_t kKeptMax = 1000;
 
   // Lifetime: both outlive it.
   Operations(Store* store, const base::Clock* clock);
@@ -49,7 +50,7 @@ class Operations {
   // Errors: FAILED_PRECONDITION FORMAT_TOO_NEW; the store's.
   absl::Status Load();
 
-  // A new operation; `batch` makes it durable, Add makes it known.
+  // A new operation; Put makes it durable, Add makes it known.
   Operation New(const std::string& space, Operation::Kind kind) const;
   static void Put(const Operation& operation, WriteBatch& batch);
   void Add(Operation operation);
@@ -60,18 +61,24 @@ class Operations {
   std::vector<Operation> Pending() const;
   uint64_t pending_count() const;
 
-  // Durably; forgets what was done long ago, and the samples of what it
+  // Durably; forgets what was done long before, and the samples of what it
   // deleted. Errors: the store's.
   absl::Status Finish(const std::vector<Operation>& operations);
-  void Fail(const Operation& operation, std::string_view error);
+  // It will be tried again. Whoever asks learns the code and no more.
+  void Fail(const Operation& operation, absl::StatusCode code);
 
  private:
   using Key = std::pair<std::string, std::string>;  // Namespace, id.
+
+  // Those done before then, and those of a namespace that are too many.
+  std::vector<Key> DoneBefore(int64_t time_us) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Store* const store_;
   const base::Clock* const clock_;
   mutable base::Mutex mutex_;
   std::map<Key, Operation> operations_ ABSL_GUARDED_BY(mutex_);
+  uint64_t pending_count_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace mneme::memory

@@ -46,6 +46,9 @@ absl::Status Translate(const rocksdb::Status& status) {
   if (status.IsNotFound()) {
     code = absl::StatusCode::kNotFound;
     detail.reason = "RECORD_NOT_FOUND";
+  } else if (status.IsManualCompactionPaused()) {
+    code = absl::StatusCode::kCancelled;
+    detail.reason = "STORE_CLOSING";
   } else if (status.IsNoSpace()) {
     code = absl::StatusCode::kResourceExhausted;
     detail.reason = "DISK_FULL";
@@ -251,6 +254,16 @@ class RocksStore final : public Store {
     const rocksdb::Slice last = ToSlice(end);
     return Translate(db_->CompactRange(options, &first, &last));
   }
+
+  uint64_t Moment() const override { return db_->GetLatestSequenceNumber(); }
+
+  bool HasViewBefore(uint64_t moment) const override {
+    uint64_t oldest = 0;  // 0: there is none.
+    db_->GetIntProperty("rocksdb.oldest-snapshot-sequence", &oldest);
+    return oldest != 0 && oldest < moment;
+  }
+
+  void Interrupt() override { db_->DisableManualCompaction(); }
 
   uint64_t ApproximateBytes() const override {
     uint64_t total = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -61,6 +62,10 @@ SessionInfo InfoOf(const Head& head, const SessionHeader& header) {
 uint64_t LiveIn(const LogView& view, SeqRange range) {
   return range.size() - view.forgotten->CountIn(range);
 }
+
+// Opening a session and looking for a request id go through all trunks, and a
+// fork writes their list: thousands would be slow.
+constexpr size_t kTrunksMax = 1000;
 
 // A compressive state that takes no more steps than this, some 0.1 s, is made
 // anew at once.
@@ -302,6 +307,7 @@ class Session::Impl {
     ASSIGN_OR_RETURN(const Head head, HeadOfFork(*view, at));
     auto own = std::make_shared<Branch>(*branch_);
     if (at > branch_->seq_begin()) {
+      RETURN_IF_ERROR(CheckDepth());
       own->trunks.push_back({.uid = branch_->uid,
                              .seq_end = head_.seq_next,
                              .entry_end = head_.entry_next});
@@ -318,15 +324,13 @@ class Session::Impl {
     });
     RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
     if (own->uid == branch_->uid) return absl::OkStatus();
+    // The fork exists, whatever becomes of this session in memory.
     broken_ = true;
-    LendParts(*view);
-    branch_ = std::move(own);
-    requests_ = Requests(store_, *branch_);
-    log_.BranchOff(own_uid);
-    auto after = std::make_shared<LogView>(*view);
-    after->branch = branch_;
-    Publish(std::move(after));
-    broken_ = false;
+    try {
+      GoOnUnder(std::move(own), *view);
+      broken_ = false;
+    } catch (const std::bad_alloc&) {
+    }
     return absl::OkStatus();
   }
 
@@ -473,6 +477,29 @@ class Session::Impl {
     Entry entry;
     const EntryTerms& terms;
   };
+
+  absl::Status CheckDepth() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    if (branch_->trunks.size() < kTrunksMax) return absl::OkStatus();
+    return Refused(
+        "TOO_MANY_FORKS",
+        absl::StrCat(
+            "its log has ", branch_->trunks.size(),
+            " parts, one for each fork behind the one before; at most ",
+            kTrunksMax,
+            " are kept: export it and import it, to have one again"));
+  }
+
+  // What it had becomes a trunk's.
+  void GoOnUnder(std::shared_ptr<const Branch> branch, const LogView& view)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    LendParts(view);
+    branch_ = std::move(branch);
+    requests_ = Requests(store_, *branch_);
+    log_.BranchOff(branch_->uid);
+    auto after = std::make_shared<LogView>(view);
+    after->branch = branch_;
+    Publish(std::move(after));
+  }
 
   bool takes_text() const { return !header_.profile.text_encoder.empty(); }
 

@@ -81,9 +81,18 @@ class Store : public StoreView {
   // "`directory`.tmp".
   virtual absl::Status Checkpoint(const std::string& directory) = 0;
 
-  // Rewrites [begin, end) so that deleted bytes leave the disk.
+  // Grows with every write. A view that was frozen at an earlier moment keeps
+  // on the disk what was deleted until this one.
+  virtual uint64_t Moment() const = 0;
+  virtual bool HasViewBefore(uint64_t moment) const = 0;
+
+  // Rewrites [begin, end) so that deleted bytes leave the disk. Errors:
+  // CANCELLED after Interrupt; the store's.
   virtual absl::Status Compact(const std::string& begin,
                                const std::string& end) = 0;
+
+  // Every Compact, of now and later, ends soon: the store is to be closed.
+  virtual void Interrupt() = 0;
 
   // Bytes on disk, roughly.
   virtual uint64_t ApproximateBytes() const = 0;

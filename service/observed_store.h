@@ -33,6 +33,11 @@ class ObservedStore final : public memory::Store {
   absl::Status Checkpoint(const std::string& directory) override;
   absl::Status Compact(const std::string& begin,
                        const std::string& end) override;
+  uint64_t Moment() const override { return inside_->Moment(); }
+  bool HasViewBefore(uint64_t moment) const override {
+    return inside_->HasViewBefore(moment);
+  }
+  void Interrupt() override { inside_->Interrupt(); }
   uint64_t ApproximateBytes() const override {
     return inside_->ApproximateBytes();
   }

@@ -41,6 +41,9 @@ class FullStore final : public Store {
   absl::Status Compact(const std::string&, const std::string&) override {
     return absl::OkStatus();
   }
+  uint64_t Moment() const override { return 0; }
+  bool HasViewBefore(uint64_t /*moment*/) const override { return false; }
+  void Interrupt() override {}
   uint64_t ApproximateBytes() const override { return 0; }
   absl::Status Health() const override { return absl::OkStatus(); }
 

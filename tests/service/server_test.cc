@@ -75,6 +75,11 @@ class GatedStore final : public memory::Store {
   absl::Status Checkpoint(const std::string& directory) override {
     return store_.Checkpoint(directory);
   }
+  uint64_t Moment() const override { return store_.Moment(); }
+  bool HasViewBefore(uint64_t moment) const override {
+    return store_.HasViewBefore(moment);
+  }
+  void Interrupt() override { store_.Interrupt(); }
   uint64_t ApproximateBytes() const override {
     return store_.ApproximateBytes();
   }

@@ -103,6 +103,11 @@ class FaultyStore final : public memory::Store {
                        const std::string& /*end*/) override {
     return absl::OkStatus();
   }
+  uint64_t Moment() const override { return seen_.Moment(); }
+  bool HasViewBefore(uint64_t moment) const override {
+    return seen_.HasViewBefore(moment);
+  }
+  void Interrupt() override { seen_.Interrupt(); }
   uint64_t ApproximateBytes() const override {
     return seen_.ApproximateBytes();
   }

@@ -146,6 +146,11 @@ class MapStore final : public memory::Store {
     return absl::OkStatus();
   }
 
+  // A view is a copy, so it keeps nothing on the disk.
+  uint64_t Moment() const override { return 0; }
+  bool HasViewBefore(uint64_t /*moment*/) const override { return false; }
+  void Interrupt() override {}
+
   uint64_t ApproximateBytes() const override {
     base::MutexLock lock(&disk_->mutex);
     uint64_t bytes = 0;
