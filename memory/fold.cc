@@ -219,9 +219,11 @@ Fold LoadCheckpoint(const Store& store, const Branch& branch,
                     const Profile& profile, uint64_t seq_end,
                     const SeqSet& forgotten) {
   Fold fold(profile);
-  for (const uint64_t uid : branch.Uids()) {
-    if (ReadCheckpoint(store, uid, profile, fold) &&
-        fold.absorbed_seq <= seq_end &&
+  const std::vector<Branch::Part> parts = branch.Parts(seq_end);
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    // A trunk may have gone on behind what this branch has of it.
+    if (ReadCheckpoint(store, part->uid, profile, fold) &&
+        fold.absorbed_seq <= std::min(seq_end, part->seqs.end) &&
         fold.forgotten_tokens == forgotten.CountIn({0, fold.absorbed_seq})) {
       return fold;
     }

@@ -219,7 +219,7 @@ TEST_F(Fork, AnyHistoryOfForksAnswersLikeNewSessions) {
       case 3: {
         if (count == 0) break;
         const uint64_t begin = Draw(count);
-        const SeqRange run{begin, std::min(count, begin + 1 + Draw(170))};
+        const SeqRange run{begin, std::min(count, begin + 1 + Draw(400))};
         if (told_[name].forgotten.CountIn(run) == run.size()) break;
         ExpectDone(house_.memory(), Forget(name, run));
         break;
@@ -317,6 +317,17 @@ TEST_F(Fork, ThatRemembersLostRowsDoesNotTakeTheBlankOfOneThatForgotThem) {
   const auto forgetful = house_.Find("c");
   EXPECT_TRUE(forgetful.ok()) << forgetful.status();
   EXPECT_TRUE(absl::IsDataLoss(house_.Find("p").status()));
+}
+
+TEST_F(Fork, TakesNoCheckpointOfWhatItsParentWentOnWith) {
+  Random random(Seed());
+  random_ = &random;
+  Make("p", 200);
+  ExpectDone(house_.memory(), Forget("p", {10, 12}));  // Checkpoints anew.
+  ASSERT_TRUE(ForkTo("p", "c", 60).ok());
+  Add("c", 200);
+  house_.Reopen();
+  ExpectAllLikeNew();
 }
 
 TEST_F(Fork, AWholeBlockThatAllForgetIsMissingAndSound) {
