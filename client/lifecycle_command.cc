@@ -113,7 +113,9 @@ absl::Status Follow(const std::string& operation, bool wait, Client& client,
   if (wait) {
     RETURN_IF_ERROR(Wait(operation, client, context).status());
     if (!context.json()) {
-      context.out() << "its bytes have left the disk" << std::endl;
+      context.out() << "its bytes have left the disk, but for forks that "
+                       "remember them and snapshots made before"
+                    << std::endl;
     }
   } else if (!context.json()) {
     context.out() << "its bytes leave the disk in the background: mneme "

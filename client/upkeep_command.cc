@@ -92,10 +92,24 @@ void RenderFindings(const v1::DiagnoseResponse& response, std::ostream& out) {
 
 void RenderForgotten(const v1::VerifyForgottenResponse& response,
                      std::ostream& out) {
-  out << (response.clean() ? "clean: none" : "NOT CLEAN: some") << " of "
-      << response.samples() << " samples of forgotten bytes found in "
-      << response.files() << " files, "
-      << HumanBytes(static_cast<double>(response.bytes())) << "\n";
+  const std::string place =
+      absl::StrCat(response.files(), " files, ",
+                   HumanBytes(static_cast<double>(response.bytes())));
+  if (response.samples() == 0) {
+    out << "nothing to search for in " << place
+        << ": there is no sample of forgotten bytes\n";
+  } else {
+    out << (!response.clean()                ? "NOT CLEAN: some"
+            : response.snapshots_size() == 0 ? "clean: none"
+                                             : "clean but for snapshots: none")
+        << " of " << response.samples()
+        << " samples of forgotten bytes found in " << place << "\n";
+  }
+  if (response.unsampled() > 0) {
+    out << response.unsampled()
+        << " forgotten ranges have no sample of their own: a fork or an import "
+           "came with them, or what was there was nearly uniform\n";
+  }
   if (response.still_remembered() > 0) {
     out << response.still_remembered()
         << " more samples are still remembered elsewhere, and were not "

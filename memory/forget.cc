@@ -65,6 +65,13 @@ std::string WordsOf(const RecallFilter& filter) {
   return absl::StrCat("entry of source ", base::Quoted(filter.source));
 }
 
+// Text that is too short for a probe has them with what lies beside it.
+std::vector<Probe> ProbesOfEntry(const Entry& entry) {
+  return ProbesOf(
+      entry.text.size() >= kProbeBytes ? entry.text : EncodeEntry(entry),
+      kTextProbesMax);
+}
+
 // Calls `visit` with up to `most` numbers spread over [begin, end).
 template <typename Visit>
 void ForSomeOf(uint64_t begin, uint64_t end, uint64_t most, Visit visit) {
@@ -126,8 +133,7 @@ absl::StatusOr<Gone> ChooseGone(const LogView& view, const ForgetTarget& target,
 
 std::vector<ForgottenRun> RunsOf(const LogView& view, const Gone& gone) {
   std::vector<ForgottenRun> runs;
-  const auto take = [&](std::string_view bytes, size_t count) {
-    const std::vector<Probe> probes = ProbesOf(bytes, count);
+  const auto take = [&](const std::vector<Probe>& probes) {
     runs.back().probes.insert(runs.back().probes.end(), probes.begin(),
                               probes.end());
   };
@@ -137,13 +143,13 @@ std::vector<ForgottenRun> RunsOf(const LogView& view, const Gone& gone) {
     runs.push_back({.seqs = run, .probes = {}});
     for (; entry != gone.entries.end() && (*entry)->seq_first < run.end;
          ++entry) {
-      take((*entry)->text, kTextProbesMax);
+      take(ProbesOfEntry(**entry));
     }
     ForEachSlice(*view.rows, run, [&](const BlockSlice& slice) {
-      take({reinterpret_cast<const char*>(slice.block->keys(0) +
-                                          slice.first * key_bytes),
-            slice.count * key_bytes},
-           kRowProbesMax);
+      take(ProbesOf({reinterpret_cast<const char*>(slice.block->keys(0) +
+                                                   slice.first * key_bytes),
+                     slice.count * key_bytes},
+                    kRowProbesMax));
       return true;
     });
   });
@@ -156,35 +162,34 @@ ForgottenRun RunOfAll(const StoreView& store, const SessionRecord& session) {
   const auto head = ReadHead(store, branch.uid, /*create_time_us=*/0);
   if (!head.ok()) return all;
   all.seqs = {0, head->seq_next};
-  const auto take = [&](std::string_view bytes, size_t count) {
-    const std::vector<Probe> probes = ProbesOf(bytes, count);
+  const auto take = [&](const std::vector<Probe>& probes) {
     all.probes.insert(all.probes.end(), probes.begin(), probes.end());
   };
   ForSomeOf(1, head->entry_next, kEntriesSampled, [&](uint64_t number) {
     Entry entry;
     const std::string payload = PayloadAt(
         store, RecordKind::kEntry, EntryKey(branch.UidOfEntry(number), number));
-    if (DecodeEntry(payload, entry)) take(entry.text, kTextProbesMax);
+    if (DecodeEntry(payload, entry)) take(ProbesOfEntry(entry));
   });
   const Profile& profile = session.header.profile;
   for (const Branch::Part& part : branch.Parts(head->seq_next)) {
-    ForSomeOf(
-        part.seqs.begin / kBlockTokens, part.seqs.end / kBlockTokens,
-        kBlocksSampled, [&](uint64_t block) {
-          take(PayloadAt(store, RecordKind::kRows, RowsKey(part.uid, block, 0)),
-               kRowProbesMax);
-        });
+    ForSomeOf(part.seqs.begin / kBlockTokens, part.seqs.end / kBlockTokens,
+              kBlocksSampled, [&](uint64_t block) {
+                take(ProbesOf(PayloadAt(store, RecordKind::kRows,
+                                        RowsKey(part.uid, block, 0)),
+                              kRowProbesMax));
+              });
   }
   // The log's last tokens, if they do not fill a block.
   const KeyRange tails = AllOf(branch.uid, RecordKind::kTail);
-  (void)ScanRecords(store, tails, RecordKind::kTail,
-                    [&](std::string_view, std::string_view payload) {
-                      take(KeysOfTail(profile, payload), kRowProbesMax);
-                      return true;
-                    });
-  (void)ScanForgotten(store, branch.uid, [&](const ForgottenRun& run) {
-    all.probes.insert(all.probes.end(), run.probes.begin(), run.probes.end());
-  });
+  (void)ScanRecords(
+      store, tails, RecordKind::kTail,
+      [&](std::string_view, std::string_view payload) {
+        take(ProbesOf(KeysOfTail(profile, payload), kRowProbesMax));
+        return true;
+      });
+  (void)ScanForgotten(store, branch.uid,
+                      [&](const ForgottenRun& run) { take(run.probes); });
   all.probes.resize(std::min(all.probes.size(), kDeletedProbesMax));
   return all;
 }

@@ -29,6 +29,10 @@ namespace fs = std::filesystem;
 // after the search began cannot hold what was forgotten before.
 constexpr int kPassesMax = 4;
 
+// Closing any descriptor of it gives up the store's lock on the directory (man
+// 2 fcntl), and two processes that write destroy it. It is empty.
+constexpr const char* kLockFile = "LOCK";
+
 // Records of what is remembered. Forgotten bytes in any other, as an index, are
 // remnants.
 bool IsMemory(RecordKind kind) {
@@ -135,6 +139,7 @@ class Search {
     for (fs::recursive_directory_iterator it(directory_, error), end;
          !error && it != end; it.increment(error)) {
       std::error_code gone;
+      if (it->path().filename() == kLockFile) continue;
       if (it->is_regular_file(gone) && seen_.insert(it->path()).second) {
         files.push_back(it->path());
       }

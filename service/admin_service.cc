@@ -131,11 +131,13 @@ absl::Status AdminService::SearchForgotten(
   }
   std::vector<memory::ForgottenSamples> samples;
   std::vector<memory::Probe> probes, remembered;
+  uint64_t unsampled = 0;
   {
     // Let go before the files are read: it keeps deleted bytes alive.
     const auto frozen = memory_->store().Freeze();
     ASSIGN_OR_RETURN(samples, memory::ReadForgotten(*frozen));
     for (const memory::ForgottenSamples& sample : samples) {
+      unsampled += sample.probes.empty() ? 1 : 0;
       probes.insert(probes.end(), sample.probes.begin(), sample.probes.end());
     }
     ASSIGN_OR_RETURN(remembered,
@@ -143,6 +145,7 @@ absl::Status AdminService::SearchForgotten(
   }
   response->set_samples(memory::ProbeSet(probes).size() - remembered.size());
   response->set_still_remembered(remembered.size());
+  response->set_unsampled(unsampled);
   ASSIGN_OR_RETURN(
       const memory::RemnantSearch search,
       memory::SearchRemnants(place_.data_dir, samples, remembered, cancelled));

@@ -169,6 +169,24 @@ class Operator(CliTest):
         self.assertIn('clean: none', offline.out)
         self.server.start()
 
+    def test_no_command_lets_a_second_process_open_the_directory(self):
+        self.ok('append', 'talk', '--text', 'Something that is forgotten at once.')
+        self.ok('forget', 'talk', '--entry', '1', '--wait')
+        for command in (('verify', '--forgotten'), ('verify', '--all'), ('doctor',),
+                        ('snapshot', 'create', 'one'), ('snapshot', 'list'), ('compact',),
+                        ('export', 'talk', '--out', str(self.folder / 'out')),
+                        ('verify', '--forgotten'), ('snapshot', 'delete', 'one')):
+            self.ok(*command)
+            self.assert_refused(('--data', str(self.server.data), 'sessions'), REFUSED,
+                                'open in another process')
+
+    def test_a_short_entry_is_searched_for_too(self):
+        self.ok('append', 'talk', '--text', 'I moved to Rome.')
+        self.assertIn('nothing to search for', self.ok('verify', '--forgotten').out)
+        self.ok('forget', 'talk', '--entry', '1')
+        self.assertIn('clean: none', self.ok('verify', '--forgotten').out.replace(
+            'NOT CLEAN', ''))
+
     def test_the_doctor_names_what_is_damaged(self):
         self.ok('append', 'talk', '--text', 'All is well that ends well.')
         healthy = self.ok('doctor')
