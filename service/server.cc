@@ -97,8 +97,11 @@ void SetUpThread(bool only_reads) {
               kWriteNiceness);
 }
 
-// Whether other machines reach one of the addresses.
-bool ReachedFromAfar(const ServerOptions& options) {
+// Whether other machines reach one of the addresses without showing anything.
+bool IsOpenToAll(const ServerOptions& options) {
+  if (!options.tokens_file.empty() || !options.tls.client_ca.empty()) {
+    return false;
+  }
   return std::any_of(options.listen.begin(), options.listen.end(),
                      [](const std::string& text) {
                        const auto address = ParseListenAddress(text, "listen");
@@ -167,7 +170,7 @@ Server::Server(std::unique_ptr<Metrics> metrics,
       admin_(memory_.get(), &door_, clock,
              {.data_dir = options.data_dir,
               .snapshots_dir = options.snapshots_dir,
-              .open_to_all = access_ == nullptr && ReachedFromAfar(options)}),
+              .open_to_all = IsOpenToAll(options)}),
       transfer_service_(memory_.get(), &door_, &limits_) {}
 
 Server::~Server() { Drain(); }
