@@ -60,8 +60,7 @@ void ImportStream::Admit(Door::Work work, bool is_last) {
                 .response = response_,
                 .quiet = !is_last,
                 .trace = trace_,
-                // A place for the session, and room for what it gets.
-                .charge = Limits::Charge::kSession},
+                .charge = Limits::Charge::kBytes},
                std::move(work), [this, is_last](const absl::Status& status) {
                  if (is_last || !status.ok()) {
                    Finish(proto::ToGrpc(status));
@@ -110,6 +109,8 @@ absl::Status ImportStream::TakeStart(const v1::ImportStart& start) {
                    memory::SessionName::Parse(start.session()));
   ASSIGN_OR_RETURN(memory::Manifest manifest,
                    ManifestFromProto(start.manifest()));
+  ASSIGN_OR_RETURN(creation_,
+                   limits_->CheckRoom(name.space, Limits::Charge::kSession));
   ASSIGN_OR_RETURN(import_, memory_->StartImport(name, std::move(manifest)));
   return absl::OkStatus();
 }
@@ -143,6 +144,7 @@ absl::Status ImportStream::TakeEnd(const v1::ExportEnd& end,
 
 absl::Status ImportStream::MakeSession() {
   ASSIGN_OR_RETURN(const auto session, memory_->FinishImport(*import_));
+  creation_.reset();
   const memory::SessionInfo info = session->Info();
   response_->set_session(session_);
   response_->set_entries(info.entries);

@@ -63,6 +63,7 @@ class ImportStream final
   // Steps follow each other, so one thread at a time has these.
   v1::ImportSessionRequest request_;
   std::string session_;
+  std::shared_ptr<Limits::Creation> creation_;  // From start to the session.
   std::unique_ptr<memory::SessionImport> import_;
   bool ended_ = false;
   bool has_slot_ =

@@ -19,6 +19,8 @@ bool IsName(std::string_view space) {
 
 // A place is free as soon as another request ends.
 constexpr std::chrono::milliseconds kRetryInFlight{100};
+// A fork writes what it copies, an import waits for its client.
+constexpr std::chrono::milliseconds kRetryCreation{1000};
 
 // Namespaces that are remembered, before the idle ones are dropped: names cost
 // a caller nothing.
@@ -148,25 +150,28 @@ absl::StatusOr<std::shared_ptr<Limits::Creation>> Limits::CheckRoom(
 
 absl::StatusOr<std::shared_ptr<Limits::Creation>> Limits::BeginCreation(
     const std::string& space, uint64_t limit) {
-  {
-    // One at a time, or two would both take the last place.
-    base::MutexLock lock(&mutex_);
-    while (StateOf(space).creating) created_.Wait(&mutex_);
-    StateOf(space).creating = true;
-  }
-  auto creation = std::make_shared<Creation>(this, space);
+  base::MutexLock lock(&creating_mutex_);
+  const auto it = creating_.find(space);
+  const uint64_t creating = it == creating_.end() ? 0 : it->second;
   const uint64_t used = stored_.sessions(space);
-  if (used < limit) return creation;
-  return Exhausted(space, "QUOTA_SESSIONS", "sessions", absl::StrCat(limit),
-                   Used(used), std::nullopt);
+  if (used + creating < limit) {
+    ++creating_[space];
+    return std::make_shared<Creation>(this, space);
+  }
+  if (used >= limit) {
+    return Exhausted(space, "QUOTA_SESSIONS", "sessions", absl::StrCat(limit),
+                     Used(used), std::nullopt);
+  }
+  return Exhausted(
+      space, "QUOTA_SESSIONS", "sessions", absl::StrCat(limit),
+      absl::StrCat(Used(used), ", and ", creating, " are being created"),
+      kRetryCreation);
 }
 
 void Limits::EndCreation(const std::string& space) {
-  {
-    base::MutexLock lock(&mutex_);
-    StateOf(space).creating = false;
-  }
-  created_.NotifyAll();
+  base::MutexLock lock(&creating_mutex_);
+  const auto it = creating_.find(space);
+  if (--it->second == 0) creating_.erase(it);
 }
 
 void Limits::Appended(std::string_view space, uint64_t bytes) {

@@ -151,6 +151,15 @@ class TransferServiceTest : public ::testing::Test {
     }
   }
 
+  // Until so many imports have begun to write, or for ten seconds.
+  void AwaitImports(size_t count) {
+    const auto late = std::chrono::steady_clock::now() + milliseconds(10'000);
+    while (testing::RecordsIn(*disk_, memory::AllImports()).size() != count &&
+           std::chrono::steady_clock::now() < late) {
+      std::this_thread::yield();
+    }
+  }
+
   // Until the streams are done with what a client left behind.
   void ExpectNothingOfCopy() {
     AwaitStreams(0);
@@ -309,6 +318,24 @@ TEST_F(TransferServiceTest, AnImportEndsWhereItsNamespaceMayHoldNoMore) {
   }
   limits_.Set({});
   EXPECT_EQ(Import(parts), absl::OkStatus());
+}
+
+TEST_F(TransferServiceTest, AnImportHoldsOnePlaceForItsSession) {
+  const Parts parts = Export(kTokens);
+  // Two are there, so that one place is left: for all parts of the first.
+  limits_.Set(ParseLimitTable(R"({"default": {"sessions": 3}})").value());
+  grpc::ClientContext context;
+  v1::ImportSessionResponse slow_response;
+  const auto slow = stub_->ImportSession(&context, &slow_response);
+  ASSERT_TRUE(slow->Write(parts[0]));
+  AwaitImports(1);
+  const absl::Status second =
+      Import(Export(kText, "namespaces/n/sessions/other"));
+  EXPECT_EQ(base::DetailOf(second).reason, "QUOTA_SESSIONS") << second;
+  EXPECT_TRUE(base::DetailOf(second).retry_after);
+  for (size_t i = 1; i < parts.size(); ++i) slow->Write(parts[i]);
+  slow->WritesDone();
+  EXPECT_TRUE(slow->Finish().ok());
 }
 
 // Who says nothing is nobody yet, and takes no slot from those who are known.
