@@ -71,10 +71,8 @@ void ImportStream::Admit(Door::Work work, bool is_last) {
 }
 
 absl::Status ImportStream::Take(const memory::Cancelled& cancelled) {
-  const uint64_t bytes = import_ ? import_->bytes() : 0;
   RETURN_IF_ERROR(TakePart(cancelled));
-  limits_->Appended(import_->record().header.name.space,
-                    import_->bytes() - bytes);
+  charge_->Wrote(import_->bytes());
   return absl::OkStatus();
 }
 
@@ -111,6 +109,7 @@ absl::Status ImportStream::TakeStart(const v1::ImportStart& start) {
                    ManifestFromProto(start.manifest()));
   ASSIGN_OR_RETURN(creation_,
                    limits_->CheckRoom(name.space, Limits::Charge::kSession));
+  charge_ = std::make_unique<Limits::Import>(limits_, name.space);
   ASSIGN_OR_RETURN(import_, memory_->StartImport(name, std::move(manifest)));
   return absl::OkStatus();
 }
@@ -145,6 +144,7 @@ absl::Status ImportStream::TakeEnd(const v1::ExportEnd& end,
 absl::Status ImportStream::MakeSession() {
   ASSIGN_OR_RETURN(const auto session, memory_->FinishImport(*import_));
   creation_.reset();
+  charge_->Ended();
   const memory::SessionInfo info = session->Info();
   response_->set_session(session_);
   response_->set_entries(info.entries);

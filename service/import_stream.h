@@ -64,6 +64,7 @@ class ImportStream final
   v1::ImportSessionRequest request_;
   std::string session_;
   std::shared_ptr<Limits::Creation> creation_;  // From start to the session.
+  std::unique_ptr<Limits::Import> charge_;  // Given back after what it is for.
   std::unique_ptr<memory::SessionImport> import_;
   bool ended_ = false;
   bool has_slot_ =

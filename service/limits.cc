@@ -62,6 +62,18 @@ void Limits::Ticket::Answered(uint64_t answer_bytes) {
   bytes_ += answer_bytes;
 }
 
+void Limits::Import::Wrote(uint64_t bytes) {
+  base::MutexLock lock(&limits_->mutex_);
+  State& state = limits_->StateOf(space_);
+  state.importing_bytes += bytes;
+  state.importing_bytes -= std::exchange(bytes_, bytes);
+}
+
+void Limits::Import::Ended() {
+  limits_->Appended(space_, bytes_);
+  Wrote(0);
+}
+
 void Limits::Set(LimitTable table) {
   base::MutexLock lock(&mutex_);
   limited_ = table.defaults != NamespaceLimits() || !table.namespaces.empty();
@@ -184,7 +196,7 @@ uint64_t Limits::BytesNow(const std::string& space, uint64_t limit) {
   {
     base::MutexLock lock(&mutex_);
     State& state = StateOf(space);
-    if (!IsStale(state, limit)) return *state.bytes;
+    if (!IsStale(state, limit)) return state.bytes_now();
     state.counted = clock_->Ticks();  // Others need not count meanwhile.
     if (!state.bytes) state.bytes = 0;
   }
@@ -195,13 +207,13 @@ uint64_t Limits::BytesNow(const std::string& space, uint64_t limit) {
   state.bytes = bytes;
   state.counted = clock_->Ticks();
   state.counting_took = state.counted - begin;
-  return bytes;
+  return state.bytes_now();
 }
 
 bool Limits::IsStale(const State& state, uint64_t limit) const {
   if (!state.bytes) return true;
   const auto interval =
-      *state.bytes < limit ? kCountInterval : kCountIntervalWhenFull;
+      state.bytes_now() < limit ? kCountInterval : kCountIntervalWhenFull;
   return clock_->Ticks() - state.counted >=
          std::max<std::chrono::steady_clock::duration>(
              interval, kCountShare * state.counting_took);

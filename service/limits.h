@@ -73,6 +73,28 @@ class Limits {
     const std::string space_;
   };
 
+  // What an import under way has written, which is no session's that could be
+  // counted; given back when it is destroyed. Threads:  one at a time.
+  // Lifetime: the limits outlive it.
+  class Import {
+   public:
+    Import(Limits* limits, std::string space)
+        : limits_(limits), space_(std::move(space)) {}
+    ~Import() { Wrote(0); }
+    Import(const Import&) = delete;
+    Import& operator=(const Import&) = delete;
+
+    // It has written so many bytes in all.
+    void Wrote(uint64_t bytes);
+    // It is a session now, and was appended.
+    void Ended();
+
+   private:
+    Limits* const limits_;
+    const std::string space_;
+    uint64_t bytes_ = 0;
+  };
+
   // Nothing is limited before Set. Lifetime: `clock` and what `stored` refers
   // to outlive it.
   Limits(const base::Clock* clock, Stored stored)
@@ -121,13 +143,17 @@ class Limits {
   struct State {
     uint64_t in_flight = 0;
     uint64_t in_flight_bytes = 0;
+    uint64_t importing_bytes = 0;
     std::optional<TokenBucket> appends = {};
     // Stored bytes as of `counted`, and what was appended since.
     std::optional<uint64_t> bytes = {};
     std::chrono::steady_clock::time_point counted = {};
     std::chrono::steady_clock::duration counting_took = {};
 
-    bool idle() const { return in_flight == 0 && in_flight_bytes == 0; }
+    uint64_t bytes_now() const { return bytes.value_or(0) + importing_bytes; }
+    bool idle() const {
+      return in_flight == 0 && in_flight_bytes == 0 && importing_bytes == 0;
+    }
   };
 
   void Release(const std::string& space, uint64_t places, uint64_t bytes);

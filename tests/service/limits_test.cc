@@ -168,6 +168,46 @@ TEST_F(LimitsTest, StoredBytesAreCountedNowAndThenAndSoonerWhenFull) {
   EXPECT_EQ(counted_, 3);
 }
 
+TEST_F(LimitsTest, WhatAnImportHasWrittenIsNotForgottenByTheNextCount) {
+  Set(R"({"default": {"bytes": 1000}})");
+  bytes_ = 100;
+  auto import = std::make_unique<Limits::Import>(&limits_, "a");
+  for (const uint64_t written : {400, 899}) {
+    import->Wrote(written);
+    EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+    clock_.Pass(seconds(10));
+    EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+  }
+  import->Wrote(900);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(
+        base::DetailOf(limits_.CheckRoom("a", Charge::kBytes).status()).reason,
+        "QUOTA_BYTES");
+    clock_.Pass(seconds(10));
+  }
+  EXPECT_TRUE(limits_.CheckRoom("b", Charge::kBytes).ok());
+  // Cancelled: it left nothing.
+  import.reset();
+  EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+}
+
+TEST_F(LimitsTest, AnImportThatEndedIsCountedOnce) {
+  Set(R"({"default": {"bytes": 1000}})");
+  EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+  {
+    Limits::Import import(&limits_, "a");
+    import.Wrote(600);
+    import.Ended();
+  }
+  limits_.Appended("a", 399);
+  EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+  limits_.Appended("a", 1);
+  EXPECT_FALSE(limits_.CheckRoom("a", Charge::kBytes).ok());
+  bytes_ = 999;  // It is among what is counted.
+  clock_.Pass(seconds(10));
+  EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+}
+
 TEST_F(LimitsTest, TwoCreationsNeverTakeTheLastPlaceBoth) {
   constexpr int kCreators = 8;
   constexpr uint64_t kLimit = 5;
