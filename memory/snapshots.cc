@@ -246,16 +246,16 @@ absl::Status Snapshots::Delete(const std::string& name) {
   const std::string path = absl::StrCat(directory_, "/", name);
   const std::string deleting = absl::StrCat(directory_, "/", kDeleting, name);
   RemoveLeftovers(directory_);
-  const absl::Status renamed = Rename(path, deleting);
-  if (absl::IsNotFound(renamed)) {
+  // Beside snapshots may lie what is none, e.g. the data directory itself.
+  std::error_code error;
+  if (!fs::exists(absl::StrCat(path, "/", kSnapshotFile), error)) {
     return base::Error(
         absl::StatusCode::kNotFound,
         absl::StrCat("no snapshot \"", name, "\" in ", directory_),
         {.reason = "SNAPSHOT_NOT_FOUND", .field = "name"});
   }
-  RETURN_IF_ERROR(renamed);
+  RETURN_IF_ERROR(Rename(path, deleting));
   RETURN_IF_ERROR(SyncDirectory(directory_));
-  std::error_code error;
   fs::remove_all(deleting, error);
   if (!error) return absl::OkStatus();
   return base::Error(

@@ -47,6 +47,7 @@ class Snapshots {
   // Errors: PERMISSION_DENIED SNAPSHOTS_UNREADABLE.
   absl::StatusOr<std::vector<Snapshot>> List() const;
 
+  // Also a damaged snapshot, but nothing without the file SNAPSHOT.
   // Errors: INVALID_ARGUMENT; NOT_FOUND SNAPSHOT_NOT_FOUND; PERMISSION_DENIED.
   absl::Status Delete(const std::string& name);
 

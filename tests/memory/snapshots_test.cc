@@ -98,6 +98,20 @@ TEST_F(SnapshotsTest, ASnapshotIsMadeListedAndDeleted) {
   EXPECT_EQ(ReasonOf(snapshots_.Delete("b")), "SNAPSHOT_NOT_FOUND");
 }
 
+TEST_F(SnapshotsTest, OnlyASnapshotIsDeleted) {
+  const std::string damaged = snapshots_.Create(store_, "a", 1)->directory;
+  ASSERT_TRUE(WriteFile(damaged + "/SNAPSHOT", "").ok());
+  fs::create_directories(dir_.Path("snapshots/data"));
+  ASSERT_TRUE(WriteFile(dir_.Path("snapshots/data/CURRENT"), "x").ok());
+  ASSERT_TRUE(WriteFile(dir_.Path("snapshots/file"), "x").ok());
+  EXPECT_EQ(ReasonOf(snapshots_.Delete("data")), "SNAPSHOT_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(snapshots_.Delete("file")), "SNAPSHOT_NOT_FOUND");
+  EXPECT_TRUE(fs::exists(dir_.Path("snapshots/data/CURRENT")));
+  EXPECT_TRUE(fs::exists(dir_.Path("snapshots/file")));
+  EXPECT_TRUE(snapshots_.Delete("a").ok());
+  EXPECT_FALSE(fs::exists(damaged));
+}
+
 TEST_F(SnapshotsTest, ANameIsNoPath) {
   for (const std::string name :
        {"", ".", "..", "a/b", "/a", ".hidden", "-a", "A", "a b", "a\n", "ä"}) {
