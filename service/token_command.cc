@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <functional>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,15 +66,6 @@ absl::StatusOr<system_clock::time_point> ExpiryOf(const std::string& text) {
   return ParseExpiry(text);
 }
 
-// An empty table where there is no file yet.
-absl::StatusOr<AccessTable> ReadTable(const std::string& path) {
-  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
-    return AccessTable({});
-  }
-  ASSIGN_OR_RETURN(const std::string bytes, ReadTokensFile(path));
-  return AccessTable::Parse(bytes);
-}
-
 bool WriteAll(int file, const std::string& text) {
   for (size_t done = 0; done < text.size();) {
     const ssize_t wrote = ::write(file, text.data() + done, text.size() - done);
@@ -84,34 +76,81 @@ bool WriteAll(int file, const std::string& text) {
   return true;
 }
 
-// Replaces the file in one step: a server that reads sees the old or the new.
-// The file beside it also keeps two edits apart.
-absl::Status WriteTable(const std::string& path, const AccessTable& table) {
-  const std::string partial = path + ".new";
-  struct stat before = {};
-  const mode_t mode =
-      ::stat(path.c_str(), &before) == 0 ? before.st_mode & 0777 : 0600;
-  const int file =
-      ::open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (file < 0) {
+// A change of the tokens file from before it is read until it is replaced: the
+// file beside it, which is there meanwhile, keeps two edits apart.
+class Edit {
+ public:
+  // Nothing is read of a file while another edit is under way.
+  static absl::StatusOr<std::unique_ptr<Edit>> Begin(const std::string& path) {
+    const std::string partial = path + ".new";
+    const int file =
+        ::open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file >= 0) return std::unique_ptr<Edit>(new Edit(path, partial, file));
     return absl::ErrnoToStatus(
         errno, absl::StrCat("cannot write ", partial,
                             errno == EEXIST
                                 ? " (is another edit under way? else remove it)"
                                 : ""));
   }
-  const bool written = ::fchmod(file, mode) == 0 &&
-                       WriteAll(file, table.ToJson()) && ::fsync(file) == 0;
-  const int error = errno;
-  ::close(file);
-  if (written && ::rename(partial.c_str(), path.c_str()) == 0) {
+  ~Edit() {
+    ::close(file_);
+    if (!replaced_) ::unlink(partial_.c_str());
+  }
+  Edit(const Edit&) = delete;
+  Edit& operator=(const Edit&) = delete;
+
+  absl::StatusOr<AccessTable> Read() const {
+    ASSIGN_OR_RETURN(const std::string bytes, ReadTokensFile(path_));
+    return AccessTable::Parse(bytes);
+  }
+
+  // An empty table where there is no file yet.
+  absl::StatusOr<AccessTable> ReadIfThere() const {
+    if (::access(path_.c_str(), F_OK) != 0 && errno == ENOENT) {
+      return AccessTable({});
+    }
+    return Read();
+  }
+
+  // In one step: a server that reads sees the old or the new. It may read the
+  // new as it might the old, whoever makes the edit.
+  absl::Status Replace(const AccessTable& table) {
+    RETURN_IF_ERROR(CopyOwnerAndMode());
+    if (!WriteAll(file_, table.ToJson()) || ::fsync(file_) != 0 ||
+        ::rename(partial_.c_str(), path_.c_str()) != 0) {
+      return absl::ErrnoToStatus(errno, "cannot write " + path_);
+    }
+    replaced_ = true;
     return absl::OkStatus();
   }
-  const absl::Status status =
-      absl::ErrnoToStatus(written ? errno : error, "cannot write " + path);
-  ::unlink(partial.c_str());
-  return status;
-}
+
+ private:
+  Edit(std::string path, std::string partial, int file)
+      : path_(std::move(path)), partial_(std::move(partial)), file_(file) {}
+
+  absl::Status CopyOwnerAndMode() const {
+    struct stat before = {};
+    struct stat now = {};
+    if (::stat(path_.c_str(), &before) != 0) return absl::OkStatus();
+    const bool same = ::fstat(file_, &now) == 0 &&
+                      now.st_uid == before.st_uid &&
+                      now.st_gid == before.st_gid;
+    if (!same && ::fchown(file_, before.st_uid, before.st_gid) != 0) {
+      return absl::ErrnoToStatus(
+          errno,
+          absl::StrCat("cannot leave ", path_, " with user ", before.st_uid,
+                       " and group ", before.st_gid,
+                       ", who own it (edit it as that user or as root)"));
+    }
+    if (::fchmod(file_, before.st_mode & 0777) == 0) return absl::OkStatus();
+    return absl::ErrnoToStatus(errno, "cannot write " + partial_);
+  }
+
+  const std::string path_;
+  const std::string partial_;
+  const int file_;
+  bool replaced_ = false;
+};
 
 // The salt that the table uses already: equal salts cost the server one hash a
 // call for all of them.
@@ -124,8 +163,10 @@ absl::StatusOr<std::string> SaltFor(const AccessTable& table) {
 
 absl::Status RunNew(const Flags& flags) {
   AccessTable table({});
+  std::unique_ptr<Edit> edit;  // Null: the file is the person's to edit.
   if (!flags.file.empty()) {
-    ASSIGN_OR_RETURN(table, ReadTable(flags.file));
+    ASSIGN_OR_RETURN(edit, Edit::Begin(flags.file));
+    ASSIGN_OR_RETURN(table, edit->ReadIfThere());
   }
   AccessEntry entry{.name = flags.name, .certificate = flags.certificate};
   for (const std::string& scope : flags.scopes) {
@@ -146,7 +187,7 @@ absl::Status RunNew(const Flags& flags) {
   const AccessTable changed(std::move(entries));
   // What the server would not take is not written.
   RETURN_IF_ERROR(AccessTable::Parse(changed.ToJson()).status());
-  if (!flags.file.empty()) RETURN_IF_ERROR(WriteTable(flags.file, changed));
+  if (edit != nullptr) RETURN_IF_ERROR(edit->Replace(changed));
   if (!token.empty()) std::cout << token << std::endl;
   if (flags.file.empty()) {
     std::cerr << "Add this to \"tokens\" in the file of mneme serve --tokens:\n"
@@ -182,8 +223,8 @@ absl::Status RunList(const Flags& flags) {
 }
 
 absl::Status RunRevoke(const Flags& flags) {
-  ASSIGN_OR_RETURN(const std::string bytes, ReadTokensFile(flags.file));
-  ASSIGN_OR_RETURN(const AccessTable table, AccessTable::Parse(bytes));
+  ASSIGN_OR_RETURN(const auto edit, Edit::Begin(flags.file));
+  ASSIGN_OR_RETURN(const AccessTable table, edit->Read());
   std::vector<AccessEntry> entries = table.entries();
   const size_t revoked = std::erase_if(entries, [&](const AccessEntry& entry) {
     return entry.name == flags.revoked || entry.Id() == flags.revoked;
@@ -193,7 +234,7 @@ absl::Status RunRevoke(const Flags& flags) {
                                             " has no entry of the name or ID ",
                                             base::Quoted(flags.revoked)));
   }
-  RETURN_IF_ERROR(WriteTable(flags.file, AccessTable(std::move(entries))));
+  RETURN_IF_ERROR(edit->Replace(AccessTable(std::move(entries))));
   std::cerr << "revoked " << revoked << " of " << flags.revoked << std::endl;
   return absl::OkStatus();
 }

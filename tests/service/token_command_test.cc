@@ -3,9 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -151,6 +153,68 @@ TEST_F(TokenCommandTest, TwoEditsAtOnceAreKeptApart) {
   EXPECT_NE(made.code, 0);
   EXPECT_THAT(made.err, HasSubstr("another edit"));
   EXPECT_EQ(made.out, "");
+}
+
+TEST_F(TokenCommandTest, NothingIsReadWhileAnotherEditIsUnderWay) {
+  std::ofstream(file_ + ".new") << "";
+  std::ofstream(file_) << "what the other edit is about to replace";
+  EXPECT_THAT(
+      Run({"new", "--name", "alice", "--scope", "a:read", "--file", file_}).err,
+      HasSubstr("another edit"));
+  EXPECT_THAT(Run({"revoke", "alice", "--file", file_}).err,
+              HasSubstr("another edit"));
+  EXPECT_TRUE(std::filesystem::exists(file_ + ".new"));
+}
+
+TEST_F(TokenCommandTest, NoEditUndoesAnother) {
+  constexpr int kThreads = 4;
+  constexpr int kEdits = 8;
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      const std::string name = "caller" + std::to_string(t);
+      const std::vector<const char*> argv = {
+          "mneme",   "new",    "--name", name.c_str(),
+          "--scope", "a:read", "--file", file_.c_str()};
+      for (int made = 0; made < kEdits;) {
+        made += TokenCommand(static_cast<int>(argv.size()), argv.data()) == 0;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ::testing::internal::GetCapturedStdout();
+  ::testing::internal::GetCapturedStderr();
+  const std::string listed = Run({"list", "--file", file_}).out;
+  EXPECT_EQ(std::count(listed.begin(), listed.end(), '\n'), kThreads * kEdits);
+  EXPECT_FALSE(std::filesystem::exists(file_ + ".new"));
+}
+
+TEST_F(TokenCommandTest, TheFileStaysItsOwners) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  constexpr uid_t kServer = 54321;
+  const std::vector<std::string> add = {"new",    "--name", "alice", "--scope",
+                                        "a:read", "--file", file_};
+  ASSERT_EQ(Run(add).code, 0);
+  ASSERT_EQ(chown(file_.c_str(), kServer, kServer), 0);
+  EXPECT_EQ(Run(add).code, 0);
+  struct stat status = {};
+  ASSERT_EQ(stat(file_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, kServer);
+  EXPECT_EQ(status.st_gid, kServer);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+  // Somebody who may read the file and write beside it, but not give it back.
+  ASSERT_EQ(chmod(file_.c_str(), 0644), 0);
+  std::filesystem::permissions(directory_, std::filesystem::perms::all);
+  const std::string before = Content();
+  ASSERT_EQ(seteuid(kServer + 1), 0);
+  const Ran refused = Run({"revoke", "alice", "--file", file_});
+  ASSERT_EQ(seteuid(0), 0);
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("edit it as that user or as root"));
+  EXPECT_EQ(Content(), before);
+  EXPECT_FALSE(std::filesystem::exists(file_ + ".new"));
 }
 
 }  // namespace
