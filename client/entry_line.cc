@@ -2,13 +2,14 @@
 
 #include <limits>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/strict_json.h"
 #include "base/utf8.h"
-#include "client/strict_json.h"
 #include "client/timestamp.h"
 
 namespace mneme::client {
@@ -112,7 +113,7 @@ absl::StatusOr<std::string> EntryToLine(const v1::ExportedEntry& entry) {
 
 absl::StatusOr<v1::ExportedEntry> EntryFromLine(std::string_view line) {
   constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
-  ASSIGN_OR_RETURN(Json json, ParseStrictJson(line, kDepthMax));
+  ASSIGN_OR_RETURN(Json json, base::ParseStrictJson(line, kDepthMax));
   Fields fields(std::move(json));
   v1::ExportedEntry entry;
   ASSIGN_OR_RETURN(const uint64_t number, fields.Number("entry", kMost, true));

@@ -2,13 +2,15 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/strict_json.h"
 #include "client/output.h"
-#include "client/strict_json.h"
 
 namespace mneme::client {
 namespace {
@@ -75,7 +77,7 @@ std::string EncodeEndMarker(const EndMarker& end) {
 }
 
 absl::StatusOr<EndMarker> ParseEndMarker(std::string_view text) {
-  const absl::StatusOr<Json> json = ParseStrictJson(text, kEndDepthMax);
+  const absl::StatusOr<Json> json = base::ParseStrictJson(text, kEndDepthMax);
   if (!json.ok())
     return BadForm(kEndFile, std::string(json.status().message()));
   ASSIGN_OR_RETURN(const uint64_t version, NumberIn(*json, "version"));
@@ -116,7 +118,8 @@ std::string EncodeManifest(const v1::SessionManifest& manifest) {
 
 absl::StatusOr<v1::SessionManifest> ParseManifest(std::string_view json) {
   // Protobuf's parser would take a key twice.
-  const absl::StatusOr<Json> strict = ParseStrictJson(json, kManifestDepthMax);
+  const absl::StatusOr<Json> strict =
+      base::ParseStrictJson(json, kManifestDepthMax);
   if (!strict.ok())
     return BadForm(kManifestFile, std::string(strict.status().message()));
   v1::SessionManifest manifest;

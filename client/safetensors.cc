@@ -14,9 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/strict_json.h"
 #include "client/input_file.h"
 #include "client/request_id.h"
-#include "client/strict_json.h"
 
 namespace mneme::client {
 namespace {
@@ -65,7 +65,7 @@ std::optional<uint64_t> DataBytes(const std::vector<int64_t>& shape,
 }
 
 absl::StatusOr<Json> ParseHeader(std::string_view bytes) {
-  absl::StatusOr<Json> header = ParseStrictJson(bytes, kDepthMax);
+  absl::StatusOr<Json> header = base::ParseStrictJson(bytes, kDepthMax);
   if (header.ok()) return header;
   return Malformed(
       absl::StrCat("its header: ", std::string(header.status().message())));

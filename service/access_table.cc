@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/strict_json.h"
 
 namespace mneme::service {
 namespace {
@@ -19,6 +20,8 @@ using std::chrono::system_clock;
 
 constexpr size_t kNameBytesMax = 128;
 constexpr size_t kIdDigits = 8;
+// The deepest value is tokens/INDEX/scopes/INDEX.
+constexpr int kDepthMax = 8;
 
 absl::Status Unauthenticated(std::string_view message,
                              const std::string& reason) {
@@ -119,11 +122,19 @@ AccessTable::AccessTable(std::vector<AccessEntry> entries)
 }
 
 absl::StatusOr<AccessTable> AccessTable::Parse(const std::string& text) {
-  const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!document.is_object() || document.size() != 1 ||
-      !document.contains("tokens") || !document["tokens"].is_array()) {
-    return base::InvalidField("tokens", "something else",
-                              "JSON of the form {\"tokens\": [...]}");
+  constexpr char kForm[] = "JSON of the form {\"tokens\": [...]}";
+  const auto parsed = base::ParseStrictJson(text, kDepthMax);
+  if (!parsed.ok()) {
+    return base::InvalidField(
+        "tokens",
+        absl::StrCat("what is refused (",
+                     std::string(parsed.status().message()), ")"),
+        kForm);
+  }
+  const json& document = *parsed;
+  if (document.size() != 1 || !document.contains("tokens") ||
+      !document["tokens"].is_array()) {
+    return base::InvalidField("tokens", "something else", kForm);
   }
   const json& list = document["tokens"];
   if (list.size() > kEntriesMax) {

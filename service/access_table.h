@@ -57,8 +57,8 @@ class AccessTable {
   static constexpr size_t kEntriesMax = 10'000;
 
   // Errors:   INVALID_ARGUMENT on `tokens`, naming the entry: a field that is
-  //           not known (a misspelt "expires" must not last for ever), missing
-  //           or malformed. No part of a token is repeated.
+  //           not known (a misspelt "expires" must not last for ever), missing,
+  //           malformed or there twice. No part of a token is repeated.
   static absl::StatusOr<AccessTable> Parse(const std::string& json);
 
   explicit AccessTable(std::vector<AccessEntry> entries);

@@ -1,13 +1,13 @@
 #include "service/limit_table.h"
 
 #include <nlohmann/json.hpp>
-#include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/strict_json.h"
 #include "memory/session_name.h"
 
 namespace mneme::service {
@@ -20,37 +20,6 @@ constexpr double kPerSecondMax = 1e9;
 constexpr uint64_t kCountMax = uint64_t{1} << 60;
 // The deepest key is namespaces/NAME/LIMIT.
 constexpr int kDepthMax = 8;
-
-// `json::parse` lets the last of two equal keys win, silently, and recurses
-// when it destroys what is nested deeply.
-absl::StatusOr<json> ParseStrictly(std::string_view text) {
-  std::vector<std::set<std::string>> keys;
-  std::string repeated;
-  bool too_deep = false;
-  const auto watch = [&](int depth, json::parse_event_t event, json& value) {
-    too_deep = too_deep || depth > kDepthMax;
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key &&
-        !keys.back().insert(value.get<std::string>()).second) {
-      repeated = value.get<std::string>();
-    }
-    return !too_deep;
-  };
-  const json parsed =
-      json::parse(text.begin(), text.end(), watch, /*allow_exceptions=*/false);
-  if (!repeated.empty()) {
-    return base::InvalidField("limits",
-                              absl::StrCat(base::Quoted(repeated), " twice"),
-                              "every key once");
-  }
-  if (too_deep || parsed.is_discarded() || !parsed.is_object()) {
-    return base::InvalidField(
-        "limits", "something else",
-        R"(a JSON object, e.g. {"default": {"sessions": 1000}})");
-  }
-  return parsed;
-}
 
 std::string Shown(const json& value) {
   return base::Quoted(
@@ -121,7 +90,15 @@ absl::Status SetLimits(const std::string& path, const json& object,
 }  // namespace
 
 absl::StatusOr<LimitTable> ParseLimitTable(std::string_view text) {
-  ASSIGN_OR_RETURN(const json root, ParseStrictly(text));
+  const auto parsed = base::ParseStrictJson(text, kDepthMax);
+  if (!parsed.ok()) {
+    return base::InvalidField(
+        "limits",
+        absl::StrCat("what is refused (",
+                     std::string(parsed.status().message()), ")"),
+        R"(a JSON object, e.g. {"default": {"sessions": 1000}})");
+  }
+  const json& root = *parsed;
   for (const auto& [key, value] : root.items()) {
     if (key != "default" && key != "namespaces") {
       return base::InvalidField("limits", base::Quoted(key),

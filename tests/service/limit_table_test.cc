@@ -60,6 +60,7 @@ TEST(LimitTable, WhatIsWrongIsNamed) {
       {R"({"namespaces": {"No Name": {}}})", "namespaces", "No Name"},
       {R"({"namespaces": {"a": {"x": 1}}})", "namespaces.a", "\"x\""},
       {R"({"namespaces": {"a": {}, "a": {"bytes": 1}}})", "limits", "twice"},
+      {R"({"default": {"bytes": 1, "": 1, "": 2}})", "limits", "twice"},
       {R"({"default": {}} trailing)", "limits", "JSON object"},
   };
   for (const auto& [json, field, says] : cases) {

@@ -1,10 +1,11 @@
-#include "client/strict_json.h"
+#include "base/strict_json.h"
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "gtest/gtest.h"
 
-namespace mneme::client {
+namespace mneme::base {
 namespace {
 
 std::string WrongWith(const std::string& json, int depth_max = 2) {
@@ -32,4 +33,4 @@ TEST(StrictJson, RefusesWhatIsNoObject) {
 }
 
 }  // namespace
-}  // namespace mneme::client
+}  // namespace mneme::base

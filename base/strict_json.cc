@@ -1,5 +1,6 @@
-#include "client/strict_json.h"
+#include "base/strict_json.h"
 
+#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <vector>
@@ -7,14 +8,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 
-namespace mneme::client {
+namespace mneme::base {
 namespace {
 
 using Json = nlohmann::json;
 
 absl::Status BadJson(std::string_view message) {
-  return base::Error(absl::StatusCode::kInvalidArgument, message,
-                     {.reason = "BAD_JSON"});
+  return Error(absl::StatusCode::kInvalidArgument, message,
+               {.reason = "BAD_JSON"});
 }
 
 }  // namespace
@@ -43,9 +44,9 @@ absl::StatusOr<Json> ParseStrictJson(std::string_view bytes, int depth_max) {
   if (too_deep) return BadJson("it is nested too deeply");
   if (!json.is_object()) return BadJson("it is not a JSON object");
   if (is_repeated) {
-    return BadJson(absl::StrCat(base::Quoted(repeated), " stands in it twice"));
+    return BadJson(absl::StrCat(Quoted(repeated), " stands in it twice"));
   }
   return json;
 }
 
-}  // namespace mneme::client
+}  // namespace mneme::base
