@@ -1,81 +1,41 @@
 #include "service/access.h"
 
-#include <filesystem>
-#include <fstream>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "base/status_macros.h"
 
 namespace mneme::service {
 namespace {
-
-// Ten thousand entries with some scopes each.
-constexpr uint64_t kFileBytesMax = 16 << 20;
 
 // No namespace is longer; of a longer name a part may not be UTF-8.
 constexpr size_t kNamespaceBytesMax = 63;
 
 }  // namespace
 
-absl::StatusOr<std::string> ReadTokensFile(const std::string& path) {
-  std::error_code error;
-  const uint64_t size = std::filesystem::file_size(path, error);
-  if (!error && size > kFileBytesMax) {
-    return base::InvalidField("tokens", absl::StrCat(size, " bytes"),
-                              "a file of at most 16 MiB");
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string bytes(error ? 0 : size, '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (error || !file.is_open() || file.bad()) {
-    return base::InvalidField("tokens", base::Quoted(path),
-                              "a file that can be read");
-  }
-  bytes.resize(static_cast<size_t>(file.gcount()));
-  return bytes;
-}
-
 absl::StatusOr<std::unique_ptr<Access>> Access::Open(const std::string& path,
                                                      const base::Clock* clock) {
   std::unique_ptr<Access> access(new Access(path, clock));
-  base::MutexLock lock(&access->mutex_);
-  RETURN_IF_ERROR(access->Reread());
+  RETURN_IF_ERROR(access->file_.Load());
   return access;
 }
 
-absl::Status Access::Reread() {
-  read_at_ = clock_->Ticks();
-  auto bytes = ReadTokensFile(path_);
-  if (!bytes.ok()) {
-    const bool known = !std::exchange(readable_, false);
-    return known ? absl::OkStatus() : bytes.status();
-  }
-  readable_ = true;
-  if (table_ != nullptr && *bytes == bytes_) return absl::OkStatus();
-  bytes_ = *std::move(bytes);  // Also wrong ones, to be complained of once.
-  ASSIGN_OR_RETURN(auto table, AccessTable::Parse(bytes_));
+Access::Access(const std::string& path, const base::Clock* clock)
+    : clock_(clock), file_(path, clock, [this](std::string_view content) {
+        return Take(content);
+      }) {}
+
+absl::Status Access::Take(std::string_view content) {
+  ASSIGN_OR_RETURN(auto table, AccessTable::Parse(content));
+  base::MutexLock lock(&mutex_);
   table_ = std::make_shared<const AccessTable>(std::move(table));
-  base::Log(base::LogLevel::kInfo, "access",
-            {{"file", path_},
-             {"entries", static_cast<int64_t>(table_->entries().size())}});
   return absl::OkStatus();
 }
 
 std::shared_ptr<const AccessTable> Access::Current() {
+  file_.Poll();
   base::MutexLock lock(&mutex_);
-  if (clock_->Ticks() - read_at_ >= kReread) {
-    const absl::Status read = Reread();
-    if (!read.ok()) {
-      base::Log(base::LogLevel::kError, "access",
-                {{"file", path_},
-                 {"error", std::string(read.message())},
-                 {"kept", static_cast<int64_t>(table_->entries().size())}});
-    }
-  }
   return table_;
 }
 

@@ -15,6 +15,7 @@
 #include "base/mutex.h"
 #include "service/access_table.h"
 #include "service/scope.h"
+#include "service/watched_file.h"
 
 namespace mneme::service {
 
@@ -22,11 +23,11 @@ namespace mneme::service {
 class Access {
  public:
   // How long a change of the file may go unseen.
-  static constexpr std::chrono::seconds kReread{1};
+  static constexpr std::chrono::seconds kReread = WatchedFile::kInterval;
 
   // Reads the file.
-  // Errors:   INVALID_ARGUMENT on `tokens` when it is missing, not of the form
-  //           that access_table.h shows, or larger than 16 MiB.
+  // Errors:   those of ReadSettingsFile; INVALID_ARGUMENT on `tokens` when it
+  //           is not of the form that access_table.h shows.
   // Lifetime: `clock` outlives this.
   static absl::StatusOr<std::unique_ptr<Access>> Open(const std::string& path,
                                                       const base::Clock* clock);
@@ -37,28 +38,20 @@ class Access {
   absl::StatusOr<Caller> Authenticate(const Credentials& credentials);
 
  private:
-  Access(std::string path, const base::Clock* clock)
-      : path_(std::move(path)), clock_(clock) {}
+  Access(const std::string& path, const base::Clock* clock);
+  absl::Status Take(std::string_view content);
   std::shared_ptr<const AccessTable> Current();
-  // Takes a table, or the reason against it, from the file's new bytes.
-  absl::Status Reread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::string path_;
   const base::Clock* const clock_;
+  WatchedFile file_;
   base::Mutex mutex_;
   std::shared_ptr<const AccessTable> table_ ABSL_GUARDED_BY(mutex_);
-  std::string bytes_ ABSL_GUARDED_BY(mutex_);  // Of the file, as last seen.
-  bool readable_ ABSL_GUARDED_BY(mutex_) = true;
-  std::chrono::steady_clock::time_point read_at_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Errors:   PERMISSION_DENIED SCOPE_MISSING, naming scope and namespace; the
 //           same whether or not anything is there.
 absl::Status CheckPermitted(const Caller& caller, Scope scope,
                             std::string_view space);
-
-// The whole of a file of at most 16 MiB. Errors: INVALID_ARGUMENT on `tokens`.
-absl::StatusOr<std::string> ReadTokensFile(const std::string& path);
 
 }  // namespace mneme::service
 

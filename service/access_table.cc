@@ -121,7 +121,7 @@ AccessTable::AccessTable(std::vector<AccessEntry> entries)
   SortBySalt(entries_);
 }
 
-absl::StatusOr<AccessTable> AccessTable::Parse(const std::string& text) {
+absl::StatusOr<AccessTable> AccessTable::Parse(std::string_view text) {
   constexpr char kForm[] = "JSON of the form {\"tokens\": [...]}";
   const auto parsed = base::ParseStrictJson(text, kDepthMax);
   if (!parsed.ok()) {

@@ -59,7 +59,7 @@ class AccessTable {
   // Errors:   INVALID_ARGUMENT on `tokens`, naming the entry: a field that is
   //           not known (a misspelt "expires" must not last for ever), missing,
   //           malformed or there twice. No part of a token is repeated.
-  static absl::StatusOr<AccessTable> Parse(const std::string& json);
+  static absl::StatusOr<AccessTable> Parse(std::string_view json);
 
   explicit AccessTable(std::vector<AccessEntry> entries);
 

@@ -19,9 +19,9 @@
 #include "absl/time/time.h"
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "service/access.h"
 #include "service/access_table.h"
 #include "service/token.h"
+#include "service/watched_file.h"
 
 namespace mneme::service {
 namespace {
@@ -100,7 +100,7 @@ class Edit {
   Edit& operator=(const Edit&) = delete;
 
   absl::StatusOr<AccessTable> Read() const {
-    ASSIGN_OR_RETURN(const std::string bytes, ReadTokensFile(path_));
+    ASSIGN_OR_RETURN(const std::string bytes, ReadSettingsFile(path_));
     return AccessTable::Parse(bytes);
   }
 
@@ -202,7 +202,7 @@ absl::Status RunNew(const Flags& flags) {
 }
 
 absl::Status RunList(const Flags& flags) {
-  ASSIGN_OR_RETURN(const std::string bytes, ReadTokensFile(flags.file));
+  ASSIGN_OR_RETURN(const std::string bytes, ReadSettingsFile(flags.file));
   ASSIGN_OR_RETURN(const AccessTable table, AccessTable::Parse(bytes));
   const auto now = system_clock::now();
   for (const AccessEntry& entry : table.entries()) {

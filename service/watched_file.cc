@@ -1,5 +1,6 @@
 #include "service/watched_file.h"
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -8,61 +9,63 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/status_macros.h"
 
 namespace mneme::service {
+
+absl::StatusOr<std::string> ReadSettingsFile(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::string content;
+  std::array<char, 1 << 16> piece;
+  while (file && content.size() <= kSettingsBytesMax) {
+    file.read(piece.data(), piece.size());
+    content.append(piece.data(), static_cast<size_t>(file.gcount()));
+  }
+  const bool too_large = content.size() > kSettingsBytesMax;
+  if (file.eof() && !too_large) return content;
+  return base::Error(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat("cannot read ", path, ": ",
+                   too_large
+                       ? absl::StrCat("more than ", kSettingsBytesMax, " bytes")
+                       : std::strerror(errno)),
+      {.reason = "SETTINGS_UNREADABLE"});
+}
 
 absl::Status WatchedFile::Load() {
   base::MutexLock lock(&mutex_);
   looked_ = clock_->Ticks();
-  // Before the content: a change meanwhile is seen at the next look.
-  version_ = Look();
-  return Read();
+  ASSIGN_OR_RETURN(content_, ReadSettingsFile(path_));
+  return TakeContent();
 }
 
 void WatchedFile::Poll() {
-  absl::Status read;
+  absl::Status taken;
   {
     base::MutexLock lock(&mutex_);
     const auto now = clock_->Ticks();
     if (now - looked_ < kInterval) return;
     looked_ = now;
-    const Version version = Look();
-    if (version == version_) return;
-    version_ = version;
-    read = Read();
+    absl::StatusOr<std::string> content = ReadSettingsFile(path_);
+    const bool was_readable = std::exchange(readable_, content.ok());
+    if (content.ok() ? *content == content_ : !was_readable) return;
+    taken = content.status();
+    if (content.ok()) {
+      content_ = *std::move(content);
+      taken = TakeContent();
+    }
   }
-  if (read.ok()) {
+  if (taken.ok()) {
     base::Log(base::LogLevel::kInfo, "settings_read", {{"file", path_}});
   } else {
     base::Log(base::LogLevel::kError, "settings_refused",
-              {{"file", path_}, {"error", std::string(read.message())}});
+              {{"file", path_}, {"error", std::string(taken.message())}});
   }
 }
 
-WatchedFile::Version WatchedFile::Look() const {
-  struct stat status = {};
-  if (stat(path_.c_str(), &status) != 0) return {};
-  return {.inode = status.st_ino,
-          .bytes = status.st_size,
-          .changed_ns = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 +
-                        status.st_mtim.tv_nsec};
-}
-
-absl::Status WatchedFile::Read() {
-  errno = 0;
-  std::ifstream file(path_, std::ios::binary);
-  std::string content(kBytesMax + 1, '\0');
-  file.read(content.data(), static_cast<std::streamsize>(content.size()));
-  if (!file.eof()) {
-    return base::Error(
-        absl::StatusCode::kFailedPrecondition,
-        absl::StrCat("cannot read ", path_, ": ",
-                     file ? absl::StrCat("more than ", kBytesMax, " bytes")
-                          : std::strerror(errno)),
-        {.reason = "SETTINGS_UNREADABLE"});
-  }
-  content.resize(static_cast<size_t>(file.gcount()));
-  const absl::Status taken = take_(content);
+absl::Status WatchedFile::TakeContent() {
+  const absl::Status taken = take_(content_);
   return taken.ok() ? taken : base::Annotate(taken, path_);
 }
 

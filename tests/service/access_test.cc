@@ -10,23 +10,12 @@
 #include "base/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/fake_clock.h"
 
 namespace mneme::service {
 namespace {
 
 using ::testing::HasSubstr;
-
-// Time that passes when a test says so.
-class HandClock final : public base::Clock {
- public:
-  std::chrono::system_clock::time_point Now() const override {
-    return std::chrono::system_clock::time_point(elapsed);
-  }
-  std::chrono::steady_clock::time_point Ticks() const override {
-    return std::chrono::steady_clock::time_point(elapsed);
-  }
-  std::chrono::nanoseconds elapsed = std::chrono::hours(1);
-};
 
 class AccessTest : public ::testing::Test {
  protected:
@@ -49,11 +38,11 @@ class AccessTest : public ::testing::Test {
   bool Knows(const std::string& token) {
     return access_->Authenticate({.has_token = true, .token = token}).ok();
   }
-  void Wait() { clock_.elapsed += Access::kReread; }
+  void Wait() { clock_.Pass(Access::kReread); }
 
   const std::string path_ = ::testing::TempDir() + "mneme_access_" +
                             std::to_string(getpid()) + ".json";
-  HandClock clock_;
+  testing::FakeClock clock_;
   std::unique_ptr<Access> access_;
 };
 
@@ -106,13 +95,14 @@ TEST_F(AccessTest, AFileThatVanishesChangesNothingAndIsLoggedOnce) {
 }
 
 TEST_F(AccessTest, AServerDoesNotStartWithoutAGoodFile) {
-  EXPECT_EQ(Access::Open(path_, &clock_).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(base::DetailOf(Access::Open(path_, &clock_).status()).reason,
+            "SETTINGS_UNREADABLE");
   Write("nonsense");
   EXPECT_EQ(Access::Open(path_, &clock_).status().code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Access::Open(::testing::TempDir(), &clock_).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(base::DetailOf(Access::Open(::testing::TempDir(), &clock_).status())
+                .reason,
+            "SETTINGS_UNREADABLE");
 }
 
 TEST_F(AccessTest, ARefusalNamesScopeAndNamespace) {

@@ -1,7 +1,9 @@
 #include "service/watched_file.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -89,6 +91,40 @@ TEST_F(WatchedFileTest, WhatIsRefusedOrGoneLeavesThingsAsTheyWere) {
   EXPECT_EQ(taken_, "three");
 }
 
+TEST_F(WatchedFileTest, AVersionThatLooksTheSameIsSeen) {
+  std::ofstream(path_) << "one";
+  const auto time = std::filesystem::last_write_time(path_);
+  ASSERT_TRUE(file_.Load().ok());
+  std::ofstream(path_) << "two";  // The inode and the size stay.
+  std::filesystem::last_write_time(path_, time);
+  clock_.Pass(WatchedFile::kInterval);
+  file_.Poll();
+  EXPECT_EQ(taken_, "two");
+}
+
+TEST_F(WatchedFileTest, AChangeThatCouldNotBeReadIsTriedAgainAndLoggedOnce) {
+  Write("one");
+  ASSERT_TRUE(file_.Load().ok());
+  Write("two");
+  rlimit files = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit none = {.rlim_cur = 0, .rlim_max = files.rlim_max};
+  ::testing::internal::CaptureStderr();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  for (int look = 0; look < 2; ++look) {
+    clock_.Pass(WatchedFile::kInterval);
+    file_.Poll();
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
+  EXPECT_THAT(log, HasSubstr("Too many open files"));
+  EXPECT_EQ(taken_, "one");
+  clock_.Pass(WatchedFile::kInterval);
+  file_.Poll();
+  EXPECT_EQ(taken_, "two");
+}
+
 TEST_F(WatchedFileTest, AFirstLoadThatFailsNamesTheFile) {
   const absl::Status missing = file_.Load();
   EXPECT_EQ(base::DetailOf(missing).reason, "SETTINGS_UNREADABLE");
@@ -97,7 +133,7 @@ TEST_F(WatchedFileTest, AFirstLoadThatFailsNamesTheFile) {
   Write("bad");
   EXPECT_THAT(std::string(file_.Load().message()),
               HasSubstr(path_ + ": it is bad"));
-  Write(std::string(WatchedFile::kBytesMax + 1, 'x'));
+  Write(std::string(kSettingsBytesMax + 1, 'x'));
   EXPECT_THAT(std::string(file_.Load().message()), HasSubstr("more than"));
   EXPECT_EQ(takes_, 1);
 }
