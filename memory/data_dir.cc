@@ -30,6 +30,14 @@ bool Exists(const std::string& path) {
   return fs::exists(path, error);
 }
 
+absl::Status Unwritable(const std::string& directory,
+                        const std::error_code& error) {
+  return base::Error(absl::StatusCode::kPermissionDenied,
+                     absl::StrCat("cannot use the directory ", directory, ": ",
+                                  error.message()),
+                     {.reason = "DATA_DIR_UNWRITABLE"});
+}
+
 // Makes `directory` empty but for kRestoring, if it may be.
 absl::Status Prepare(const std::string& directory) {
   std::error_code error;
@@ -39,12 +47,7 @@ absl::Status Prepare(const std::string& directory) {
        it.increment(error)) {
     if (it->path().filename() != kRestoring) inside.push_back(it->path());
   }
-  if (error) {
-    return base::Error(absl::StatusCode::kPermissionDenied,
-                       absl::StrCat("cannot use the directory ", directory,
-                                    ": ", error.message()),
-                       {.reason = "DATA_DIR_UNWRITABLE"});
-  }
+  if (error) return Unwritable(directory, error);
   const std::string marker = Below(directory, kRestoring);
   if (!inside.empty() && !Exists(marker)) {
     return base::Error(
@@ -112,7 +115,9 @@ absl::Status Restore(const std::string& snapshot,
   RETURN_IF_ERROR(SyncDirectory(directory));
   RETURN_IF_ERROR(TryToOpen(directory));
   std::error_code error;
-  fs::remove(Below(directory, kRestoring), error);
+  if (fs::remove(Below(directory, kRestoring), error); error) {
+    return Unwritable(directory, error);
+  }
   RETURN_IF_ERROR(SyncDirectory(directory));
   return SyncDirectory(fs::canonical(directory, error).parent_path().string());
 }

@@ -21,8 +21,8 @@ absl::Status CheckDataDir(const std::string& directory, MissingDataDir missing);
 // or holds what a restore left that did not finish. The copy shares no bytes
 // with the snapshot, is on disk, and opens; until then `directory` is refused
 // by CheckDataDir.
-// Errors: FAILED_PRECONDITION DATA_DIR_NOT_EMPTY; those of FilesOfSnapshot,
-// CopyFile, OpenRocksStore and Memory::Open (FORMAT_TOO_NEW). What was copied
+// Errors: FAILED_PRECONDITION DATA_DIR_NOT_EMPTY; PERMISSION_DENIED
+// DATA_DIR_UNWRITABLE; those of FilesOfSnapshot, CopyFile, OpenRocksStore and Memory::Open (FORMAT_TOO_NEW). What was copied
 // then stays, and restoring again replaces it.
 absl::Status Restore(const std::string& snapshot, const std::string& directory);
 

@@ -1,5 +1,7 @@
 #include "memory/data_dir.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <filesystem>
 #include <string>
@@ -159,6 +161,27 @@ TEST_F(DataDirTest, ARestoreThatWasInterruptedIsRefusedAndRunAgain) {
   ASSERT_TRUE(Restore(snapshot, dir_.Path("to")).ok());
   EXPECT_TRUE(CheckDataDir(dir_.Path("to"), MissingDataDir::kRefuse).ok());
   EXPECT_EQ(OpenMemory("to")->Find(kText).value()->Info().entries, 20u);
+}
+
+TEST_F(DataDirTest, ARestoreThatCannotFinishSaysSo) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root becomes somebody else";
+  const std::string snapshot = SmallSnapshot();
+  // Where anybody may write, and only the owner remove, as in /tmp.
+  const auto anybody = fs::perms::all | fs::perms::sticky_bit;
+  fs::permissions(dir_.Path(""), fs::perms::all);
+  fs::create_directory(dir_.Path("to"));
+  fs::permissions(dir_.Path("to"), anybody);
+  dir_.Write("to/RESTORING", "");
+  fs::permissions(dir_.Path("to/RESTORING"), fs::perms::all);
+  ASSERT_EQ(seteuid(54321), 0);
+  const absl::Status refused = Restore(snapshot, dir_.Path("to"));
+  ASSERT_EQ(seteuid(0), 0);
+  if (!fs::exists(dir_.Path("to/CURRENT"))) {
+    GTEST_SKIP() << "this kernel protects files in such a directory";
+  }
+  EXPECT_EQ(ReasonOf(refused), "DATA_DIR_UNWRITABLE");
+  EXPECT_EQ(ReasonOf(CheckDataDir(dir_.Path("to"), MissingDataDir::kRefuse)),
+            "RESTORE_UNFINISHED");
 }
 
 TEST_F(DataDirTest, ADamagedSnapshotIsNotRestored) {
