@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "base/trace_parent.h"
 #include "client/append_command.h"
 #include "client/attend_command.h"
 #include "client/context.h"
@@ -676,10 +677,19 @@ void AddGlobal(CLI::App& app, CommandLine& line) {
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"text", "json"}));
   app.add_option("--timeout", line.global.timeout_seconds,
-                 "For one call (default 120; 3600 for verify, forget, export "
-                 "and import)")
+                 "For one call (default 120; 3600 for verify and forget; none "
+                 "for export and import)")
       ->type_name("SECONDS")
       ->check(CLI::PositiveNumber);
+  app.add_option("--traceparent", line.global.traceparent,
+                 "W3C trace context of every call (default: $TRACEPARENT)")
+      ->type_name("VALUE")
+      ->check([](const std::string& value) -> std::string {
+        if (base::IsTraceParent(value)) return "";
+        return absl::StrCat("got ", base::Quoted(value),
+                            "; expected 00-TRACE-SPAN-FLAGS, 32, 16 and 2 "
+                            "hexadecimal digits in lower case");
+      });
 }
 
 void AddPassedOn(CLI::App& app, CommandLine& line, const std::string& name,

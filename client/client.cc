@@ -51,6 +51,13 @@ absl::Status AwayIfCancelled(const absl::Status& status) {
   return absl::UnavailableError("the server is shutting down");
 }
 
+void AddTraceParent(const ClientOptions& options,
+                    grpc::ClientContext& context) {
+  if (!options.traceparent.empty()) {
+    context.AddMetadata("traceparent", options.traceparent);
+  }
+}
+
 // Calls until it succeeds, may not be retried, or there is no time or try left;
 // the deadline covers all tries together.
 template <typename Stub, typename Response, typename Request>
@@ -68,6 +75,7 @@ absl::StatusOr<Response> Call(Stub& stub, const ClientOptions& options,
   for (int attempt = 1;; ++attempt) {
     grpc::ClientContext context;
     context.set_deadline(wall_deadline);
+    AddTraceParent(options, context);
     Response response;
     const absl::Status status = AwayIfCancelled(
         proto::FromGrpc((stub.*method)(&context, request, &response)));
@@ -201,10 +209,11 @@ Client::Client(std::shared_ptr<grpc::Channel> channel, ClientOptions options)
     : stub_(v1::MemoryService::NewStub(channel)),
       admin_(v1::AdminService::NewStub(channel)),
       transfer_(v1::TransferService::NewStub(channel)),
-      options_(options) {}
+      options_(std::move(options)) {}
 
 void Client::Prepare(grpc::ClientContext& context) const {
   context.set_deadline(std::chrono::system_clock::now() + options_.deadline);
+  AddTraceParent(options_, context);
 }
 
 absl::StatusOr<v1::AppendResponse> Client::Append(

@@ -30,6 +30,9 @@ struct ClientOptions {
   // after UNAVAILABLE or a RESOURCE_EXHAUSTED that carries RetryInfo, with
   // exponential back-off that starts at the larger of 50 ms and RetryInfo.
   int attempts = 4;
+  // Of every call: the caller's span, as base/trace_parent.h shows it; or
+  // empty.
+  std::string traceparent = {};
 };
 
 // Channel to "host:port" or "unix:/path", with the message limits and keepalive
@@ -98,7 +101,7 @@ class Client {
 
   v1::MemoryService::StubInterface& stub() { return *stub_; }
   v1::TransferService::StubInterface& transfer() { return *transfer_; }
-  // Gives a call its deadline.
+  // Gives a call its deadline and trace parent.
   void Prepare(grpc::ClientContext& context) const;
 
  private:

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "base/trace_parent.h"
 #include "client/client.h"
 
 namespace mneme::client {
@@ -35,6 +36,12 @@ Credentials WithEnvironment(Credentials credentials) {
   fill(credentials.cert_file, "MNEME_TLS_CERT");
   fill(credentials.key_file, "MNEME_TLS_KEY");
   return credentials;
+}
+
+std::string TraceParentOf(const GlobalOptions& options) {
+  if (!options.traceparent.empty()) return options.traceparent;
+  const std::string inherited = Variable("TRACEPARENT");
+  return base::IsTraceParent(inherited) ? inherited : "";
 }
 
 }  // namespace
@@ -73,7 +80,8 @@ absl::Status Context::Restore(const std::string& snapshot) const {
 
 absl::StatusOr<Client*> Context::OpenWith(std::chrono::seconds deadline,
                                           bool create) {
-  ClientOptions client_options{.deadline = deadline};
+  ClientOptions client_options{.deadline = deadline,
+                               .traceparent = TraceParentOf(options_)};
   if (options_.timeout_seconds) {
     client_options.deadline = std::chrono::milliseconds(
         std::llround(std::ceil(*options_.timeout_seconds * 1000)));

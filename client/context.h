@@ -25,6 +25,7 @@ struct GlobalOptions {
   Credentials credentials = {};  // As flags say; the environment fills in.
   bool json = false;
   std::optional<double> timeout_seconds;
+  std::string traceparent;  // --traceparent, which is valid, or empty.
 };
 
 // Where and how to answer.
@@ -44,6 +45,10 @@ Terminal StandardTerminal();
 inline constexpr std::chrono::seconds kCallDeadline{120};
 // For calls that read or rebuild a whole session.
 inline constexpr std::chrono::seconds kLongCallDeadline{3600};
+// For a stream of a whole session, which lasts as long as the session is large:
+// keepalive ends it when the server is gone.
+inline constexpr std::chrono::seconds kStreamDeadline =
+    std::chrono::hours(8760);
 
 // Threads: one.
 class Context {
@@ -57,7 +62,8 @@ class Context {
   // context, valid until the next call.
   // The server is shown the credentials of the options, else of
   // $MNEME_TOKEN_FILE or $MNEME_TOKEN, and $MNEME_TLS_CA, $MNEME_TLS_CERT,
-  // $MNEME_TLS_KEY.
+  // $MNEME_TLS_KEY. Calls are part of the trace of the options, else of
+  // $TRACEPARENT; one that is malformed is ignored, as W3C asks.
   // Errors: INVALID_ARGUMENT for --server together with --data; what opening
   //         the directory, or Connect, said.
   absl::StatusOr<Client*> Open(std::chrono::seconds deadline = kCallDeadline);

@@ -139,7 +139,7 @@ absl::Status CheckParts(ExportReader& reader, Progress& progress,
 
 absl::StatusOr<int> RunExport(const ExportOptions& options, Context& context) {
   const InterruptGuard interrupt;
-  ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
+  ASSIGN_OR_RETURN(Client * client, context.Open(kStreamDeadline));
   RETURN_IF_ERROR(AwaitServer(*client));
   ASSIGN_OR_RETURN(const std::unique_ptr<ExportWriter> writer,
                    ExportWriter::Create(options.out));
@@ -184,7 +184,7 @@ absl::StatusOr<int> RunImport(const ImportOptions& options, Context& context) {
     response.set_entries((*reader)->end().entries);
     response.set_tokens((*reader)->end().tokens);
   } else {
-    ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
+    ASSIGN_OR_RETURN(Client * client, context.Open(kStreamDeadline));
     RETURN_IF_ERROR(AwaitServer(*client));
     ASSIGN_OR_RETURN(
         whole, Send(session, **reader, *client, response, progress, interrupt));

@@ -8,16 +8,17 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/trace_parent.h"
 
 namespace mneme::service {
 namespace {
 
-constexpr size_t kVersionDigits = 2;
+// Of version 00, which later ones begin with.
+constexpr size_t kTraceIdAt = 3;
 constexpr size_t kTraceIdDigits = 32;
+constexpr size_t kSpanIdAt = 36;
 constexpr size_t kSpanIdDigits = 16;
-constexpr size_t kFlagsDigits = 2;
-constexpr size_t kBytes =
-    kVersionDigits + 1 + kTraceIdDigits + 1 + kSpanIdDigits + 1 + kFlagsDigits;
+constexpr size_t kLastFlagAt = 54;
 
 constexpr size_t kStateMembersMax = 32;
 // The specification asks for 512 at least.
@@ -27,28 +28,7 @@ constexpr size_t kTenantBytesMax = 241;
 constexpr size_t kSystemBytesMax = 14;
 constexpr size_t kValueBytesMax = 256;
 
-bool IsHex(std::string_view digits) {
-  return digits.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-bool IsZero(std::string_view digits) {
-  return digits.find_first_not_of('0') == std::string_view::npos;
-}
-
 int DigitOf(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
-
-// The first `digits` of `rest` and the dash behind them are taken from it.
-bool Take(std::string_view& rest, size_t digits, std::string_view& taken) {
-  if (rest.size() < digits) return false;
-  taken = rest.substr(0, digits);
-  rest.remove_prefix(digits);
-  if (!rest.empty()) {
-    if (rest[0] != '-') return false;
-    rest.remove_prefix(1);
-    if (rest.empty()) return false;
-  }
-  return IsHex(taken);
-}
 
 bool IsKeyPart(std::string_view part, size_t bytes_max, bool digit_first) {
   if (part.empty() || part.size() > bytes_max) return false;
@@ -88,24 +68,11 @@ std::string_view Trimmed(std::string_view text) {
 }  // namespace
 
 std::optional<TraceSpan> ParseTraceParent(std::string_view header) {
-  if (header.size() < kBytes) return std::nullopt;
-  std::string_view rest = header;
-  std::string_view version;
-  std::string_view trace;
-  std::string_view span;
-  std::string_view flags;
-  if (!Take(rest, kVersionDigits, version) ||
-      !Take(rest, kTraceIdDigits, trace) || !Take(rest, kSpanIdDigits, span) ||
-      !Take(rest, kFlagsDigits, flags)) {
-    return std::nullopt;
-  }
-  if (version == "ff" || (version == "00" && header.size() != kBytes) ||
-      IsZero(trace) || IsZero(span)) {
-    return std::nullopt;
-  }
-  return TraceSpan{.trace_id = std::string(trace),
-                   .span_id = std::string(span),
-                   .sampled = DigitOf(flags[1]) % 2 == 1};
+  if (!base::IsTraceParent(header)) return std::nullopt;
+  return TraceSpan{
+      .trace_id = std::string(header.substr(kTraceIdAt, kTraceIdDigits)),
+      .span_id = std::string(header.substr(kSpanIdAt, kSpanIdDigits)),
+      .sampled = DigitOf(header[kLastFlagAt]) % 2 == 1};
 }
 
 std::string FormatTraceParent(const TraceSpan& span) {

@@ -190,6 +190,32 @@ TEST(Cli, FindsTheServerByFlagThenByVariable) {
   ::unsetenv("MNEME_SERVER");
 }
 
+TEST(Cli, ACallIsPartOfTheTraceOfTheFlagElseOfTheVariable) {
+  const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-";
+  const std::string flag = trace + "00f067aa0ba902b7-01";
+  const std::string variable = trace + "00f067aa0ba902b8-00";
+  FakeMemory fake;
+  fake.AddSession(kName);
+  const auto shown = [&](const std::vector<std::string>& arguments) {
+    EXPECT_EQ(RunOn(fake, arguments).code, kExitOk);
+    return fake.traceparent;
+  };
+  EXPECT_EQ(shown({"show", "s1"}), "");
+  EXPECT_EQ(shown({"show", "s1", "--traceparent", flag}), flag);
+  ::setenv("TRACEPARENT", variable.c_str(), 1);
+  EXPECT_EQ(shown({"show", "s1"}), variable);
+  EXPECT_EQ(shown({"--traceparent", flag, "show", "s1"}), flag);
+  ::setenv("TRACEPARENT", "what another tool left\n", 1);
+  EXPECT_EQ(shown({"show", "s1"}), "");
+  ::unsetenv("TRACEPARENT");
+  for (const std::string wrong : {"", "00-1-2-01", "\n"}) {
+    const Ran ran = RunOn(fake, {"show", "s1", "--traceparent", wrong});
+    EXPECT_EQ(ran.code, kExitUsage) << wrong;
+    EXPECT_THAT(ran.err, HasSubstr("--traceparent"));
+    EXPECT_THAT(ran.err, HasSubstr("00-TRACE-SPAN-FLAGS"));
+  }
+}
+
 TEST(Cli, TakesADirectoryOrAServerNotBoth) {
   FakeMemory fake;
   const Ran ran = RunOn(fake, {"show", "s1", "--server", kNobody});

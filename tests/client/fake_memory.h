@@ -49,7 +49,8 @@ class FakeMemory final : public v1::MemoryService::Service {
   std::deque<absl::Status> failures;
   std::map<std::string, v1::Session> sessions;
   std::vector<std::string> calls;  // Names of methods.
-  std::string authorization;       // What the last GetSession showed.
+  std::string authorization;       // What the last GetSession showed,
+  std::string traceparent;         // and whose span it was part of.
   std::vector<v1::AppendRequest> appends;
   std::function<void()> on_append;
   v1::RecallRequest recall_request;
@@ -176,6 +177,10 @@ class FakeMemory final : public v1::MemoryService::Service {
     authorization = it == metadata.end()
                         ? ""
                         : std::string(it->second.data(), it->second.size());
+    const auto parent = metadata.find("traceparent");
+    traceparent = parent == metadata.end() ? ""
+                                           : std::string(parent->second.data(),
+                                                         parent->second.size());
     return Answer("GetSession", request->session(), [&] {
       *response->mutable_session() = sessions[request->session()];
     });

@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <functional>
@@ -38,9 +39,10 @@ class FakeTransfer final : public v1::TransferService::Service {
   ~FakeTransfer() override { server_->Shutdown(); }
 
   grpc::Status ExportSession(
-      grpc::ServerContext*, const v1::ExportSessionRequest* request,
+      grpc::ServerContext* context, const v1::ExportSessionRequest* request,
       grpc::ServerWriter<v1::ExportSessionResponse>* writer) override {
     exported = request->session();
+    time_left = context->deadline() - std::chrono::system_clock::now();
     for (const auto& part : parts) {
       if (on_part) on_part();
       if (!writer->Write(part)) break;
@@ -49,9 +51,10 @@ class FakeTransfer final : public v1::TransferService::Service {
   }
 
   grpc::Status ImportSession(
-      grpc::ServerContext*,
+      grpc::ServerContext* context,
       grpc::ServerReader<v1::ImportSessionRequest>* reader,
       v1::ImportSessionResponse* response) override {
+    time_left = context->deadline() - std::chrono::system_clock::now();
     v1::ImportSessionRequest part;
     bool whole = false;
     while (reader->Read(&part)) {
@@ -81,6 +84,7 @@ class FakeTransfer final : public v1::TransferService::Service {
   absl::Status answer;
   std::function<void()> on_part;
   std::string exported;
+  std::chrono::system_clock::duration time_left = {};  // Of the last call.
   std::vector<v1::ImportSessionRequest> got;
   bool imported = false;
 
@@ -112,6 +116,19 @@ TEST(TransferCommand, WritesWhatTheServerGivesAndSendsItBack) {
     EXPECT_EQ(fake.got.back().end().SerializeAsString(),
               parts.back().end().SerializeAsString());
   }
+}
+
+TEST(TransferCommand, AStreamTakesItsTimeUnlessTheCallerSaysOtherwise) {
+  constexpr auto kDay = std::chrono::hours(24);
+  FakeTransfer fake;
+  TemporaryDir dir;
+  fake.parts = testing::TextExport();
+  fake.Run({"export", "s", "--out", dir.Path("out")});
+  EXPECT_GT(fake.time_left, kDay);
+  fake.Run({"import", dir.Path("out")});
+  EXPECT_GT(fake.time_left, kDay);
+  fake.Run({"import", dir.Path("out"), "--timeout", "60"});
+  EXPECT_LT(fake.time_left, std::chrono::minutes(2));
 }
 
 TEST(TransferCommand, SpeaksJson) {
