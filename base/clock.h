@@ -4,6 +4,7 @@
 #define MNEME_BASE_CLOCK_H_
 
 #include <chrono>
+#include <cstdint>
 
 namespace mneme::base {
 
@@ -25,6 +26,15 @@ class RealClock final : public Clock {
     return std::chrono::steady_clock::now();
   }
 };
+
+// Since 1970, as times are stored.
+inline int64_t MicrosOf(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             time.time_since_epoch())
+      .count();
+}
+
+inline int64_t MicrosNow(const Clock& clock) { return MicrosOf(clock.Now()); }
 
 }  // namespace mneme::base
 

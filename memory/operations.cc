@@ -17,12 +17,6 @@
 namespace mneme::memory {
 namespace {
 
-int64_t MicrosNow(const base::Clock& clock) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             clock.Now().time_since_epoch())
-      .count();
-}
-
 bool Decode(std::string_view payload, Operation& operation) {
   base::ByteReader in(payload);
   operation.space = in.Text();
@@ -82,7 +76,7 @@ Operation Operations::New(const std::string& space,
   return {.space = space,
           .id = absl::StrFormat("%016x", number),
           .kind = kind,
-          .create_time_us = MicrosNow(*clock_)};
+          .create_time_us = base::MicrosNow(*clock_)};
 }
 
 void Operations::Put(const Operation& operation, WriteBatch& batch) {
@@ -147,7 +141,7 @@ uint64_t Operations::pending_count() const {
 }
 
 absl::Status Operations::Finish(const std::vector<Operation>& operations) {
-  const int64_t now = MicrosNow(*clock_);
+  const int64_t now = base::MicrosNow(*clock_);
   WriteBatch batch;
   base::MutexLock lock(&mutex_);
   for (Operation operation : operations) {

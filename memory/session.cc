@@ -36,12 +36,6 @@
 namespace mneme::memory {
 namespace {
 
-int64_t MicrosNow(const base::Clock& clock) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             clock.Now().time_since_epoch())
-      .count();
-}
-
 absl::Status Refused(std::string_view reason, std::string_view message,
                      std::map<std::string, std::string> facts = {}) {
   return base::Error(
@@ -170,7 +164,7 @@ class Session::Impl {
     Entry stored{.number = head.entry_next++,
                  .text = std::string(entry.text),
                  .role = entry.role,
-                 .time_us = entry.time_us.value_or(MicrosNow(*clock_)),
+                 .time_us = entry.time_us.value_or(base::MicrosNow(*clock_)),
                  .source = entry.source,
                  .source_offset = entry.source_offset,
                  .metadata = entry.metadata,
@@ -262,7 +256,7 @@ class Session::Impl {
     RETURN_IF_ERROR(requests_.DropForgotten(*view->forgotten, batch));
     view->segments = DropSegments(*before->segments, gone.seqs, batch);
     if (before->fold) ForgetInFold(*before->fold, gone.seqs, *view, batch);
-    head.update_time_us = MicrosNow(*clock_);
+    head.update_time_us = base::MicrosNow(*clock_);
     head.tokens -= result.tokens;
     head.entries -= result.entries;
     PutHead(branch_->uid, head, batch);
@@ -368,7 +362,7 @@ class Session::Impl {
       RETURN_IF_ERROR(Absorb(*view, cancelled, batch));
       Head head = head_;
       head.committed_seq = view->committed_seq;
-      head.update_time_us = MicrosNow(*clock_);
+      head.update_time_us = base::MicrosNow(*clock_);
       PutHead(branch_->uid, head, batch);
       RETURN_IF_ERROR(store_->Write(batch, /*sync=*/true));
       head_ = head;
@@ -604,7 +598,7 @@ class Session::Impl {
     result.seq_first = head.seq_next;
     head.seq_next += positions.size();
     head.position_next = positions.back() + 1;
-    head.update_time_us = MicrosNow(*clock_);
+    head.update_time_us = base::MicrosNow(*clock_);
     result.seq_next = head.seq_next;
     result.position_next = head.position_next;
     head.tokens += positions.size();
@@ -737,7 +731,7 @@ class Session::Impl {
   absl::StatusOr<Head> HeadOfFork(const LogView& view, uint64_t at) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     Head head = head_;
-    head.update_time_us = MicrosNow(*clock_);
+    head.update_time_us = base::MicrosNow(*clock_);
     if (at == head.seq_next) return head;
     if (at > head.seq_next) {
       return base::InvalidField(
@@ -867,7 +861,7 @@ class Session::Impl {
   void DropOldRequests() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     WriteBatch batch;
     absl::Status dropped = requests_.DropOlder(
-        MicrosNow(*clock_) - kRequestMemorySeconds * 1'000'000, batch);
+        base::MicrosNow(*clock_) - kRequestMemorySeconds * 1'000'000, batch);
     if (dropped.ok() && !batch.operations.empty()) {
       dropped = store_->Write(batch, /*sync=*/false);
     }

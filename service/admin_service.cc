@@ -178,9 +178,7 @@ absl::Status AdminService::MakeSnapshot(const std::string& name,
   ASSIGN_OR_RETURN(
       const memory::Snapshot snapshot,
       snapshots_.Create(memory_->store(), name.empty() ? NameOfTime(now) : name,
-                        std::chrono::duration_cast<std::chrono::microseconds>(
-                            now.time_since_epoch())
-                            .count()));
+                        base::MicrosOf(now)));
   SetSnapshot(snapshot, response->mutable_snapshot());
   return absl::OkStatus();
 }

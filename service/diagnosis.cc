@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "memory/checkup.h"
 #include "memory/remnants.h"
@@ -148,10 +149,7 @@ class Doctor {
   }
 
   void LookAtClock() {
-    const int64_t now_us =
-        std::chrono::duration_cast<std::chrono::microseconds>(
-            patient_.now.time_since_epoch())
-            .count();
+    const int64_t now_us = base::MicrosOf(patient_.now);
     uint64_t ahead = 0;
     std::string first;
     for (const auto& [uid, name] : patient_.memory->NamesByUid()) {
