@@ -28,12 +28,6 @@ constexpr uint32_t kFormatVersion = 2;
 // How often idle and expired sessions are looked for.
 constexpr std::chrono::seconds kTick{1};
 
-int64_t MicrosNow(const base::Clock& clock) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             clock.Now().time_since_epoch())
-      .count();
-}
-
 absl::Status NotFound(const SessionName& name) {
   return base::Error(
       absl::StatusCode::kNotFound,
@@ -218,7 +212,7 @@ void Memory::Release(const SessionName& name) {
 
 int64_t Memory::CreateTime(const std::string& space) {
   int64_t& last = last_create_us_[space];
-  last = std::max(last + 1, MicrosNow(*clock_));
+  last = std::max(last + 1, base::MicrosNow(*clock_));
   return last;
 }
 
@@ -389,7 +383,7 @@ absl::StatusOr<bool> Memory::ExpiredIn(Slot& slot) const {
     ASSIGN_OR_RETURN(const SessionInfo info, InfoIn(slot));
     slot.update_time_us = info.update_time_us;
   }
-  return MicrosNow(*clock_) - *slot.update_time_us >= slot.record.ttl_us;
+  return base::MicrosNow(*clock_) - *slot.update_time_us >= slot.record.ttl_us;
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Memory::OpenIn(Slot& slot) {
