@@ -202,7 +202,7 @@ class Access(unittest.TestCase):
         for flags, word in ((('--tls-cert', self.path('server.pem')), 'tls_key'),
                             (('--tls-cert', self.path('server.pem'), '--tls-key',
                               self.path('ca.key')), 'tls_key'),
-                            (('--tokens', self.path('none')), 'tokens'),
+                            (('--tokens', self.path('none')), self.path('none')),
                             (('--tokens', self.path('ca.pem')), 'tokens')):
             with self.assertRaises(RuntimeError) as refused:
                 self.start(*flags)
