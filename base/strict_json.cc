@@ -1,8 +1,8 @@
 #include "base/strict_json.h"
 
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -18,34 +18,67 @@ absl::Status BadJson(std::string_view message) {
                {.reason = "BAD_JSON"});
 }
 
+// Looks at the text before anything is kept of it.
+class Watch final : public nlohmann::json_sax<Json> {
+ public:
+  explicit Watch(int depth_max) : depth_max_(depth_max) {}
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override {
+    keys_.emplace_back();
+    return Down();
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return Up();
+  }
+  bool start_array(size_t) override { return Down(); }
+  bool end_array() override { return Up(); }
+  bool key(string_t& key) override {
+    if (keys_.back().insert(key).second) return true;
+    found_ = BadJson(absl::StrCat(Quoted(key), " stands in it twice"));
+    return false;
+  }
+  bool parse_error(size_t, const std::string&,
+                   const nlohmann::detail::exception&) override {
+    found_ = BadJson("it is not a JSON object");
+    return false;
+  }
+
+  const absl::Status& found() const { return found_; }
+
+ private:
+  bool Down() {
+    if (++depth_ <= depth_max_) return true;
+    found_ = BadJson("it is nested too deeply");
+    return false;
+  }
+  bool Up() {
+    --depth_;
+    return true;
+  }
+
+  const int depth_max_;
+  int depth_ = 0;
+  std::vector<std::unordered_set<std::string>> keys_;  // Of open objects.
+  absl::Status found_;
+};
+
 }  // namespace
 
 absl::StatusOr<Json> ParseStrictJson(std::string_view bytes, int depth_max) {
-  std::vector<std::set<std::string>> keys;
-  std::string repeated;
-  bool is_repeated = false;
-  bool too_deep = false;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start) {
-      keys.resize(depth + 1);
-      keys[depth].clear();
-    } else if (event == Json::parse_event_t::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      if (!keys[depth - 1].insert(key).second) {
-        repeated = key;
-        is_repeated = true;
-      }
-    }
-    too_deep |= depth > depth_max;
-    return !too_deep;  // What is too deep is not kept in memory either.
-  };
-  Json json = Json::parse(bytes.begin(), bytes.end(), watch,
+  Watch watch(depth_max);
+  Json::sax_parse(bytes.begin(), bytes.end(), &watch);
+  if (!watch.found().ok()) return watch.found();
+  Json json = Json::parse(bytes.begin(), bytes.end(), nullptr,
                           /*allow_exceptions=*/false);
-  if (too_deep) return BadJson("it is nested too deeply");
   if (!json.is_object()) return BadJson("it is not a JSON object");
-  if (is_repeated) {
-    return BadJson(absl::StrCat(Quoted(repeated), " stands in it twice"));
-  }
   return json;
 }
 

@@ -39,8 +39,18 @@ absl::Status Incomplete(const std::string& path, std::string_view what) {
                    path, what);
 }
 
+// A pipe would never end. What is missing is told by whoever reads it.
+absl::Status CheckRegular(const std::string& path) {
+  struct stat facts;
+  if (::stat(path.c_str(), &facts) != 0 || S_ISREG(facts.st_mode)) {
+    return absl::OkStatus();
+  }
+  return Malformed(path, "it is not a regular file");
+}
+
 // A small file of the form.
 absl::StatusOr<std::string> ReadSmall(const std::string& path) {
+  RETURN_IF_ERROR(CheckRegular(path));
   struct stat facts;
   if (::stat(path.c_str(), &facts) == 0 &&
       static_cast<uint64_t>(facts.st_size) > kFormBytesMax) {
@@ -137,6 +147,7 @@ absl::Status ExportReader::CheckFiles(
   std::string piece;
   for (const auto& [name, known] : end_.files) {
     const std::string path = absl::StrCat(directory_, "/", name);
+    RETURN_IF_ERROR(CheckRegular(path));
     std::ifstream file(path, std::ios::binary);
     if (!file) return Incomplete(path, "it cannot be read");
     EndMarker::File found;

@@ -54,6 +54,8 @@ absl::Status Translate(const rocksdb::Status& status) {
   } else if (status.IsNoSpace()) {
     code = absl::StatusCode::kResourceExhausted;
     detail.reason = "DISK_FULL";
+    // Paths are nothing that a caller needs to know.
+    return base::Error(code, "store: the disk is full", detail);
   } else if (status.IsCorruption() ||
              status.subcode() == rocksdb::Status::SubCode::kPathNotFound) {
     code = absl::StatusCode::kDataLoss;

@@ -240,13 +240,14 @@ class Doctor {
 v1::Finding FindingOfDisk(uint64_t free_bytes, uint64_t bytes) {
   const std::string detail = absl::StrCat(Megabytes(free_bytes), " of ",
                                           Megabytes(bytes), " are free");
+  // Once a write has failed the store takes no more, not even a compaction.
   const std::string advice =
-      "make room, or move the data to a larger disk; `mneme compact` frees "
-      "what "
-      "was deleted, and snapshots can be deleted";
+      "delete snapshots, or move the data to a larger disk";
   if (free_bytes < kDiskBytesOut) return Found(kError, "disk", detail, advice);
   if (free_bytes < kDiskBytesLow) {
-    return Found(kWarning, "disk", detail, advice);
+    return Found(
+        kWarning, "disk", detail,
+        absl::StrCat(advice, "; `mneme compact` frees what was deleted"));
   }
   return Found(kOk, "disk", detail);
 }

@@ -25,6 +25,15 @@ TEST(StrictJson, RefusesWhatReadersDisagreeAbout) {
   EXPECT_EQ(WrongWith(R"({"x":{"a":1},"y":{"a":2}})"), "");
 }
 
+TEST(StrictJson, OfManyKeysTakesNoLongerForEach) {
+  std::string json = "{";
+  for (int i = 0; i < 200'000; ++i) {
+    json += "\"tensor " + std::to_string(i) + "\":{},";
+  }
+  json.back() = '}';
+  EXPECT_EQ(ParseStrictJson(json, 2).value().size(), 200'000u);
+}
+
 TEST(StrictJson, RefusesWhatIsNoObject) {
   for (const char* json :
        {"", "7", "[]", "{", "{} x", "{\"\xFF\":1}", "null"}) {

@@ -1,5 +1,7 @@
 #include "client/export_reader.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -153,6 +155,17 @@ TEST(ExportReader, TakesOnlyTheFilesOfItsKind) {
   Exported tokens(testing::TokensExport());
   tokens.Forge(TokensFileName(2), "x");
   EXPECT_EQ(tokens.Reason(), "BAD_EXPORT");
+}
+
+TEST(ExportReader, WaitsForNoPipe) {
+  for (const char* name : {kEndFile, kManifestFile}) {
+    Exported exported(testing::TextExport());
+    exported.Remove(name);
+    ASSERT_EQ(mkfifo((exported.path() + "/" + name).c_str(), 0600), 0);
+    const absl::Status status = exported.Import();
+    EXPECT_NE(status.message().find("not a regular file"), std::string::npos)
+        << status;
+  }
 }
 
 TEST(ExportReader, SaysWhatIsNotThereAndCanBeStopped) {
