@@ -689,4 +689,15 @@ Memory::Counts Memory::Count() const {
   return counts;
 }
 
+SessionCounts Memory::CountOpen() const {
+  SessionCounts all;
+  for (const std::shared_ptr<Slot>& slot : Slots()) {
+    if (!slot->opening.TryLock()) continue;
+    const std::shared_ptr<const Session> session = slot->session;
+    slot->opening.Unlock();
+    if (session) all += session->Counts();
+  }
+  return all;
+}
+
 }  // namespace mneme::memory

@@ -134,6 +134,9 @@ class Memory {
     uint64_t pending_operations = 0;
   };
   Counts Count() const;
+  // What open sessions hold together; those that are just being opened or
+  // changed are missing, so that nobody waits.
+  SessionCounts CountOpen() const;
 
   // Whose records lie under a uid; of a trunk, one of the sessions that read
   // it. Sessions whose record is damaged are missing.

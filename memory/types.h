@@ -282,6 +282,21 @@ struct SessionCounts {
   uint64_t text_bytes = 0;
   uint64_t row_bytes = 0;
   uint64_t checkpoint_seq = 0;
+
+  // Of several sessions: all but checkpoint_seq.
+  SessionCounts& operator+=(const SessionCounts& other) {
+    tokens += other.tokens;
+    window_tokens += other.window_tokens;
+    knn_tokens += other.knn_tokens;
+    sealed_tokens += other.sealed_tokens;
+    segments += other.segments;
+    compressive_tokens += other.compressive_tokens;
+    entries += other.entries;
+    passages += other.passages;
+    text_bytes += other.text_bytes;
+    row_bytes += other.row_bytes;
+    return *this;
+  }
 };
 
 // Asked between pieces of long work; true: stop, the caller is gone.

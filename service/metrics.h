@@ -29,6 +29,7 @@ class Metrics {
     uint64_t queue_capacity = 0;
     uint64_t sessions = 0;
     uint64_t open_sessions = 0;
+    memory::SessionCounts open = {};  // What those hold.
     uint64_t attend_streams = 0;
     uint64_t transfer_streams = 0;
     uint64_t pending_operations = 0;

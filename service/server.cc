@@ -195,6 +195,7 @@ Metrics::Levels Server::LevelsNow() const {
       .queue_capacity = static_cast<uint64_t>(options_.queue),
       .sessions = counts.sessions,
       .open_sessions = counts.open_sessions,
+      .open = memory_->CountOpen(),
       .attend_streams = service_.open_streams(),
       .transfer_streams = transfer_service_.open_streams(),
       .pending_operations = counts.pending_operations,

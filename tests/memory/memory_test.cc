@@ -35,6 +35,25 @@ TEST(Memory, ASessionIsCreatedOnceAndFoundAlsoAfterReopening) {
   EXPECT_EQ(found->header().name, Name("a"));
 }
 
+TEST(Memory, CountsWhatOpenSessionsHold) {
+  House house;
+  testing::Random random(testing::Seed());
+  const Profile profile = SmallProfile();
+  for (const char* name : {"a", "b"}) {
+    const Tokens tokens = RandomTokens(profile, 100, random);
+    ASSERT_TRUE(
+        house.Create(name, profile)->AppendTokens(tokens.Rows(), {}).ok());
+  }
+  const SessionCounts one = house.Find("a").value()->Counts();
+  const SessionCounts both = house.memory().CountOpen();
+  EXPECT_EQ(both.tokens, 200u);
+  EXPECT_EQ(both.window_tokens, 2 * one.window_tokens);
+  EXPECT_EQ(both.knn_tokens, 2 * one.knn_tokens);
+  EXPECT_EQ(both.compressive_tokens, 2 * one.compressive_tokens);
+  house.Reopen();
+  EXPECT_EQ(house.memory().CountOpen().tokens, 0u) << "none is open";
+}
+
 TEST(Memory, WhatIsNotThereIsNotFound) {
   House house;
   const auto missing = house.Find("nobody");
