@@ -402,13 +402,14 @@ class LayerReader {
         const double lse = apart ? knn_lse_[row] : lse_[row];
         const double weight = WeightOf(row, apart);
         for (const ScoredSeq& item : items_[apart * rows + row].Sorted()) {
-          items.push_back({.head = HeadOf(row),
-                           .row = static_cast<uint32_t>(row % read_.rows),
-                           .seq = item.seq,
-                           .position = PositionAt(*view_.rows, item.seq),
-                           .logit = item.logit,
-                           .share = weight * std::exp(item.logit - lse),
-                           .tier = *TierOf(ranges_, item.seq)});
+          items.push_back(
+              {.head = HeadOf(row),
+               .row = static_cast<uint32_t>(row % read_.rows),
+               .seq = item.seq,
+               .position = PositionAt(*view_.rows, item.seq),
+               .logit = item.logit,
+               .share = std::min(1.0, weight * std::exp(item.logit - lse)),
+               .tier = *TierOf(ranges_, item.seq)});
         }
       }
       // Each softmax has its items in order; two of them are merged.

@@ -20,8 +20,6 @@ namespace {
 
 // Large enough to be fast, small enough to be held beside what is received.
 constexpr size_t kBatchBytes = 4 << 20;
-// Tokens of a gap that are put at once.
-constexpr uint64_t kGapPiece = 4096;
 
 absl::Status WrongPayload(std::string_view given, std::string_view expected) {
   return base::Error(
@@ -253,19 +251,26 @@ absl::Status SessionImport::SkipTo(uint64_t seq, const Cancelled& cancelled) {
         {.reason = "GAP_TOO_LARGE", .field = "entry.seq_first"});
   }
   PutForgotten(record_.branch.uid, {.seqs = gap, .probes = {}}, batch_);
-  const size_t piece = std::min(gap.size(), kGapPiece);
   const Profile& profile = record_.header.profile;
-  const std::string keys(profile.bank_count() * piece * profile.key_bytes(),
-                         '\0');
-  const std::string values(profile.bank_count() * piece * profile.value_bytes(),
-                           '\0');
+  const std::string zeros(
+      profile.bank_count() * kBlockTokens *
+          std::max(profile.key_bytes(), profile.value_bytes()),
+      '\0');
   while (head_.seq_next < seq) {
     if (cancelled()) return absl::CancelledError("the caller is gone");
-    ASSIGN_OR_RETURN(
-        const auto positions,
-        PositionsFor({}, std::min<uint64_t>(piece, seq - head_.seq_next),
-                     head_.position_next));
-    RETURN_IF_ERROR(Put(positions, keys, values));
+    const size_t count = std::min<uint64_t>(
+        kBlockTokens - head_.seq_next % kBlockTokens, seq - head_.seq_next);
+    ASSIGN_OR_RETURN(const auto positions,
+                     PositionsFor({}, count, head_.position_next));
+    if (count < kBlockTokens) {
+      RETURN_IF_ERROR(Put(positions, zeros, zeros));
+      continue;
+    }
+    PutPositions(record_.branch.uid, positions, head_.seq_next / kBlockTokens,
+                 batch_);
+    head_.seq_next += count;
+    head_.position_next = positions.back() + 1;
+    RETURN_IF_ERROR(Flush(kBatchBytes));
   }
   return absl::OkStatus();
 }

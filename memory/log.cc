@@ -148,7 +148,7 @@ Log::Erased Log::Erase(const SeqSet& forgotten, uint64_t block_begin,
       continue;
     }
     // Readers of older views keep the old block.
-    block = std::make_shared<RowBlock>(*block);
+    block = RowBlock::Begun(*profile_, *block, kBlockTokens);
     ClearForgotten(covered, forgotten, *block);
     if (covered.end <= seq_next_) {
       PutBlock(uid_, *profile_, *block, number, batch);

@@ -30,6 +30,8 @@ constexpr uint64_t kBlobBytesMin = 4 << 10;
 // Rows are held in memory by their session; this cache serves text and opening.
 constexpr size_t kBlockCacheBytes = 32 << 20;
 constexpr size_t kWriteBufferBytes = 32 << 20;
+// Of free room for what opening writes beside the logs' contents.
+constexpr uint64_t kOpeningBytes = 1 << 20;
 
 rocksdb::Slice ToSlice(std::string_view text) {
   return {text.data(), text.size()};
@@ -65,6 +67,8 @@ absl::Status Translate(const rocksdb::Status& status) {
 rocksdb::Options MakeOptions() {
   rocksdb::Options options;
   options.create_if_missing = true;
+  // A log that somebody deleted is missed.
+  options.track_and_verify_wals_in_manifest = true;
   options.enable_blob_files = true;
   options.min_blob_size = kBlobBytesMin;
   // Deleted blocks leave the disk as blob files age.
@@ -104,6 +108,28 @@ absl::Status ScanFrom(
     if (!visit(ToView(it->key()), ToView(it->value()))) break;
   }
   return Translate(it->status());
+}
+
+// Opening writes what the write-ahead logs hold into tables. RocksDB, as it is
+// packaged, aborts when there is no room for that.
+absl::Status CheckRoom(const std::string& directory) {
+  uint64_t logs = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(directory, error), end;
+       !error && it != end; it.increment(error)) {
+    std::error_code gone;
+    const uint64_t bytes = it->file_size(gone);
+    if (!gone && it->path().extension() == ".log") logs += bytes;
+  }
+  if (logs == 0) return absl::OkStatus();
+  const uint64_t needed = logs + logs / 4 + kOpeningBytes;
+  const auto space = std::filesystem::space(directory, error);
+  if (error || space.available >= needed) return absl::OkStatus();
+  return base::Error(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("cannot open ", directory, ": its disk has ",
+                   space.available, " bytes free; opening needs ", needed),
+      {.reason = "DISK_FULL", .metadata = {{"directory", directory}}});
 }
 
 class RocksView final : public StoreView {
@@ -301,6 +327,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksStore(
                                     directory, ": ", error.message()),
                        {.reason = "DATA_DIR_UNWRITABLE"});
   }
+  RETURN_IF_ERROR(CheckRoom(directory));
   rocksdb::Options options = MakeOptions();
   if (env != nullptr) options.env = env;
   const auto failure = std::make_shared<Failure>();

@@ -36,12 +36,17 @@ RowsPlace PlaceOf(RecordKind kind, uint64_t number, const Profile& profile,
 
 }  // namespace
 
+void PutPositions(uint64_t uid, std::span<const int64_t> positions,
+                  uint64_t number, WriteBatch& batch) {
+  PutRecord(
+      RecordKind::kPositions, PositionsKey(uid, number),
+      {reinterpret_cast<const char*>(positions.data()), positions.size_bytes()},
+      batch);
+}
+
 void PutBlock(uint64_t uid, const Profile& profile, const RowBlock& block,
               uint64_t number, WriteBatch& batch) {
-  PutRecord(RecordKind::kPositions, PositionsKey(uid, number),
-            {reinterpret_cast<const char*>(block.positions().data()),
-             block.positions().size_bytes()},
-            batch);
+  PutPositions(uid, block.positions(), number, batch);
   std::string payload;
   for (size_t bank = 0; bank < profile.bank_count(); ++bank) {
     payload.assign(

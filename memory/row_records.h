@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,10 @@
 #include "memory/store.h"
 
 namespace mneme::memory {
+
+// Of a full block of which nothing is remembered: it has no rows.
+void PutPositions(uint64_t uid, std::span<const int64_t> positions,
+                  uint64_t number, WriteBatch& batch);
 
 // The records of one full block: its positions, and the rows of each bank.
 void PutBlock(uint64_t uid, const Profile& profile, const RowBlock& block,

@@ -1,24 +1,59 @@
 #include "memory/rows.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+#include "base/mutex.h"
 
 namespace mneme::memory {
 
-RowBlock::RowBlock(const Profile& profile)
-    : key_bytes_(profile.key_bytes()),
+// Fresh pages of the system are zeros already, and take no memory until they
+// are written.
+RowBlock::Bytes RowBlock::Zeros(size_t size) {
+  void* const zeros = std::calloc(std::max<size_t>(size, 1), 1);
+  if (zeros == nullptr) throw std::bad_alloc();
+  return {static_cast<std::byte*>(zeros), std::free};
+}
+
+RowBlock::Bytes RowBlock::SharedZeros(size_t size) {
+  static base::Mutex mutex;
+  static std::weak_ptr<std::byte> last;
+  static size_t last_size = 0;
+  base::MutexLock lock(&mutex);
+  Bytes zeros = last.lock();
+  if (zeros && last_size >= size) return zeros;
+  zeros = Zeros(size);
+  last = zeros;
+  last_size = size;
+  return zeros;
+}
+
+RowBlock::RowBlock(const Profile& profile, size_t banks, Bytes keys,
+                   Bytes values)
+    : banks_(banks),
+      key_bytes_(profile.key_bytes()),
       value_bytes_(profile.value_bytes()),
       key_stride_(kBlockTokens * key_bytes_),
       value_stride_(kBlockTokens * value_bytes_),
-      keys_(profile.bank_count() * key_stride_),
-      values_(profile.bank_count() * value_stride_) {}
+      keys_(std::move(keys)),
+      values_(std::move(values)) {}
+
+RowBlock::RowBlock(const Profile& profile)
+    : RowBlock(
+          profile, profile.bank_count(),
+          Zeros(profile.bank_count() * kBlockTokens * profile.key_bytes()),
+          Zeros(profile.bank_count() * kBlockTokens * profile.value_bytes())) {}
 
 std::shared_ptr<RowBlock> RowBlock::Blank(const Profile& profile,
                                           const RowBlock& of) {
-  const std::shared_ptr<RowBlock> blank(new RowBlock());
-  blank->key_bytes_ = profile.key_bytes();
-  blank->value_bytes_ = profile.value_bytes();
-  blank->keys_.resize(kBlockTokens * blank->key_bytes_);
-  blank->values_.resize(kBlockTokens * blank->value_bytes_);
+  const Bytes zeros = SharedZeros(
+      kBlockTokens * std::max(profile.key_bytes(), profile.value_bytes()));
+  const std::shared_ptr<RowBlock> blank(
+      new RowBlock(profile, /*banks=*/1, zeros, zeros));
+  blank->key_stride_ = 0;
+  blank->value_stride_ = 0;
   blank->positions_ = of.positions_;
   return blank;
 }
@@ -35,29 +70,24 @@ std::shared_ptr<RowBlock> RowBlock::Begun(const Profile& profile,
 }
 
 void RowBlock::ClearRow(size_t row) {
-  const auto clear = [row](std::vector<std::byte>& bytes, size_t row_bytes) {
-    const size_t stride = kBlockTokens * row_bytes;
-    for (size_t at = row * row_bytes; at < bytes.size(); at += stride) {
-      std::fill_n(&bytes[at], row_bytes, std::byte{0});
-    }
-  };
-  clear(keys_, key_bytes_);
-  clear(values_, value_bytes_);
+  for (size_t bank = 0; bank < banks_; ++bank) {
+    std::fill_n(keys(bank) + row * key_bytes_, key_bytes_, std::byte{0});
+    std::fill_n(values(bank) + row * value_bytes_, value_bytes_, std::byte{0});
+  }
 }
 
 bool RowBlock::RowIsZero(size_t row) const {
-  const auto zero = [row](const std::vector<std::byte>& bytes,
-                          size_t row_bytes) {
-    const size_t stride = kBlockTokens * row_bytes;
-    for (size_t at = row * row_bytes; at < bytes.size(); at += stride) {
-      if (!std::all_of(&bytes[at], &bytes[at] + row_bytes,
-                       [](std::byte b) { return b == std::byte{0}; })) {
-        return false;
-      }
-    }
-    return true;
+  const auto zero = [](const std::byte* bytes, size_t size) {
+    return std::all_of(bytes, bytes + size,
+                       [](std::byte b) { return b == std::byte{0}; });
   };
-  return zero(keys_, key_bytes_) && zero(values_, value_bytes_);
+  for (size_t bank = 0; bank < banks_; ++bank) {
+    if (!zero(keys(bank) + row * key_bytes_, key_bytes_) ||
+        !zero(values(bank) + row * value_bytes_, value_bytes_)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 void ClearForgotten(SeqRange range, const SeqSet& forgotten, RowBlock& block) {

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "base/stable_list.h"
 #include "memory/profile.h"
@@ -24,11 +23,14 @@ inline constexpr size_t kBlockTokens = 128;
 // they learned under the writer's lock.
 class RowBlock {
  public:
+  // Takes physical memory as it is filled.
   explicit RowBlock(const Profile& profile);
+  RowBlock(const RowBlock&) = delete;
+  RowBlock& operator=(const RowBlock&) = delete;
 
-  // A block of zeros with the positions of `of`, in the memory of one bank:
-  // what is left of a block of which everything is forgotten. REQUIRES: nobody
-  // writes its rows.
+  // A block of zeros with the positions of `of`, that shares its zeros with
+  // every other: what is left of a block of which everything is forgotten.
+  // REQUIRES: nobody writes its rows.
   static std::shared_ptr<RowBlock> Blank(const Profile& profile,
                                          const RowBlock& of);
   bool blank() const { return key_stride_ == 0; }
@@ -42,26 +44,33 @@ class RowBlock {
   bool RowIsZero(size_t row) const;
 
   // [kBlockTokens, key_dim] and [kBlockTokens, value_dim] of one bank.
-  std::byte* keys(size_t bank) { return &keys_[bank * key_stride_]; }
-  std::byte* values(size_t bank) { return &values_[bank * value_stride_]; }
+  std::byte* keys(size_t bank) { return keys_.get() + bank * key_stride_; }
+  std::byte* values(size_t bank) {
+    return values_.get() + bank * value_stride_;
+  }
   const std::byte* keys(size_t bank) const {
-    return &keys_[bank * key_stride_];
+    return keys_.get() + bank * key_stride_;
   }
   const std::byte* values(size_t bank) const {
-    return &values_[bank * value_stride_];
+    return values_.get() + bank * value_stride_;
   }
   std::span<int64_t> positions() { return positions_; }
   std::span<const int64_t> positions() const { return positions_; }
 
  private:
-  RowBlock() = default;
+  using Bytes = std::shared_ptr<std::byte>;
 
-  size_t key_bytes_ = 0;
-  size_t value_bytes_ = 0;
-  size_t key_stride_ = 0;  // Of a blank block, every bank is the same.
-  size_t value_stride_ = 0;
-  std::vector<std::byte> keys_;
-  std::vector<std::byte> values_;
+  RowBlock(const Profile& profile, size_t banks, Bytes keys, Bytes values);
+  static Bytes Zeros(size_t size);
+  static Bytes SharedZeros(size_t size);
+
+  size_t banks_;  // In memory.
+  size_t key_bytes_;
+  size_t value_bytes_;
+  size_t key_stride_;  // Of a blank block, every bank is the same.
+  size_t value_stride_;
+  Bytes keys_;
+  Bytes values_;
   std::array<int64_t, kBlockTokens> positions_{};
 };
 

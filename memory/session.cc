@@ -140,7 +140,8 @@ class Session::Impl {
   }
 
   absl::StatusOr<AppendResult> AppendText(const TextEntry& entry,
-                                          const AppendOptions& options) {
+                                          const AppendOptions& options,
+                                          const Cancelled& cancelled) {
     if (!takes_text()) {
       return Refused("WRONG_PAYLOAD",
                      "got text; expected tokens: the session's profile has no "
@@ -182,14 +183,15 @@ class Session::Impl {
     result.entry = stored.number;
     result.bytes = BytesOf(stored);
     result.passages = static_cast<uint32_t>(prepared.terms.passages.size());
-    RETURN_IF_ERROR(WriteAppend(head, positions, options, fingerprint, batch,
-                                result,
-                                NewEntry{std::move(stored), prepared.terms}));
+    RETURN_IF_ERROR(
+        WriteAppend(head, positions, options, fingerprint, batch, result,
+                    NewEntry{std::move(stored), prepared.terms}, cancelled));
     return result;
   }
 
   absl::StatusOr<AppendResult> AppendTokens(const TokenRows& rows,
-                                            const AppendOptions& options) {
+                                            const AppendOptions& options,
+                                            const Cancelled& cancelled) {
     if (takes_text()) {
       return Refused("WRONG_PAYLOAD",
                      "got tokens; expected text: the session's profile has a "
@@ -211,7 +213,7 @@ class Session::Impl {
                *View()->forgotten, batch);
     AppendResult result;
     RETURN_IF_ERROR(WriteAppend(head_, positions, options, fingerprint, batch,
-                                result, std::nullopt));
+                                result, std::nullopt, cancelled));
     return result;
   }
 
@@ -335,7 +337,8 @@ class Session::Impl {
   }
 
   absl::StatusOr<CommitResult> CommitWindow(
-      uint64_t keep_tokens, std::optional<uint64_t> expected_seq) {
+      uint64_t keep_tokens, std::optional<uint64_t> expected_seq,
+      const Cancelled& cancelled) {
     const Profile& profile = header_.profile;
     if (!profile.window || profile.window->commit == CommitPolicy::kSegment) {
       return Refused("WINDOW_NOT_COMMITTABLE",
@@ -360,8 +363,9 @@ class Session::Impl {
     result.committed_tokens = LiveIn(*before, before->ranges().window) -
                               LiveIn(*view, view->ranges().window);
     if (result.committed_tokens > 0) {
+      RETURN_IF_ERROR(CheckCommit(*view));
       WriteBatch batch;
-      Absorb(*view, batch);
+      RETURN_IF_ERROR(Absorb(*view, cancelled, batch));
       Head head = head_;
       head.committed_seq = view->committed_seq;
       head.update_time_us = MicrosNow(*clock_);
@@ -478,6 +482,23 @@ class Session::Impl {
     const EntryTerms& terms;
   };
 
+  // Others wait meanwhile, so it is as much as an append may bring.
+  absl::Status CheckCommit(const LogView& after) const {
+    if (!after.fold) return absl::OkStatus();
+    const uint64_t end = AbsorbedEnd(header_.profile, after.ranges());
+    const uint64_t most = kAbsorbStepsMax / AbsorbSteps(header_.profile);
+    if (end <= after.fold->absorbed_seq + most) return absl::OkStatus();
+    return Refused(
+        "COMMIT_TOO_LARGE",
+        absl::StrCat("got ", end - after.fold->absorbed_seq,
+                     " tokens to fold into the compressive memory at once; at "
+                     "most ",
+                     most,
+                     ": commit in steps, with keep_tokens larger at "
+                     "first"),
+        {{"tokens_max", absl::StrCat(most)}});
+  }
+
   absl::Status CheckDepth() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     if (branch_->trunks.size() < kTrunksMax) return absl::OkStatus();
     return Refused(
@@ -576,7 +597,8 @@ class Session::Impl {
   absl::Status WriteAppend(Head head, const std::vector<int64_t>& positions,
                            const AppendOptions& options, uint64_t fingerprint,
                            WriteBatch& batch, AppendResult& result,
-                           std::optional<NewEntry> entry)
+                           std::optional<NewEntry> entry,
+                           const Cancelled& cancelled)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     const std::shared_ptr<const LogView> before = View();
     result.seq_first = head.seq_next;
@@ -595,7 +617,7 @@ class Session::Impl {
     view->seq_next = head.seq_next;
     view->position_next = head.position_next;
     view->committed_seq = head.committed_seq;
-    Absorb(*view, batch);
+    RETURN_IF_ERROR(Absorb(*view, cancelled, batch));
     requests_.Put(options.request_id, fingerprint, head.update_time_us, result,
                   batch);
     PutHead(branch_->uid, head, batch);
@@ -615,18 +637,26 @@ class Session::Impl {
   }
 
   // Brings the fold of a view, whose rows are staged, up to its window.
-  void Absorb(LogView& view, WriteBatch& batch)
+  // Errors: CANCELLED.
+  absl::Status Absorb(LogView& view, const Cancelled& cancelled,
+                      WriteBatch& batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
-    if (!view.fold) return;
+    if (!view.fold) return absl::OkStatus();
     const uint64_t end = AbsorbedEnd(header_.profile, view.ranges());
-    if (end <= view.fold->absorbed_seq) return;
+    if (end <= view.fold->absorbed_seq) return absl::OkStatus();
     auto fold = std::make_shared<Fold>(*view.fold);
-    fold->AbsorbUpTo(header_.profile, *log_.rows(), *view.forgotten, end);
+    const uint64_t piece = header_.profile.compressive->segment_tokens;
+    while (fold->absorbed_seq < end) {
+      if (cancelled()) return absl::CancelledError("the caller is gone");
+      fold->AbsorbUpTo(header_.profile, *log_.rows(), *view.forgotten,
+                       fold->absorbed_seq + piece);
+    }
     if (end >= view.checkpoint_seq + kCheckpointTokens) {
       PutCheckpoint(branch_->uid, header_.profile, *fold, batch);
       view.checkpoint_seq = end;
     }
     view.fold = std::move(fold);
+    return absl::OkStatus();
   }
 
   // A state that has absorbed what is forgotten is made anew: at once, if that
@@ -898,13 +928,16 @@ const SessionHeader& Session::header() const { return impl_->header(); }
 Branch Session::branch() const { return *impl_->View()->branch; }
 
 absl::StatusOr<AppendResult> Session::AppendText(const TextEntry& entry,
-                                                 const AppendOptions& options) {
-  return OfSession(header().name, impl_->AppendText(entry, options));
+                                                 const AppendOptions& options,
+                                                 const Cancelled& cancelled) {
+  return OfSession(header().name, impl_->AppendText(entry, options, cancelled));
 }
 
-absl::StatusOr<AppendResult> Session::AppendTokens(
-    const TokenRows& rows, const AppendOptions& options) {
-  return OfSession(header().name, impl_->AppendTokens(rows, options));
+absl::StatusOr<AppendResult> Session::AppendTokens(const TokenRows& rows,
+                                                   const AppendOptions& options,
+                                                   const Cancelled& cancelled) {
+  return OfSession(header().name,
+                   impl_->AppendTokens(rows, options, cancelled));
 }
 
 absl::StatusOr<AttendResult> Session::Attend(const AttendQuery& query,
@@ -929,8 +962,9 @@ absl::StatusOr<ForgetResult> Session::Forget(const ForgetTarget& target,
 }
 
 absl::StatusOr<CommitResult> Session::CommitWindow(
-    uint64_t keep_tokens, std::optional<uint64_t> expected_seq) {
-  return impl_->CommitWindow(keep_tokens, expected_seq);
+    uint64_t keep_tokens, std::optional<uint64_t> expected_seq,
+    const Cancelled& cancelled) {
+  return impl_->CommitWindow(keep_tokens, expected_seq, cancelled);
 }
 
 absl::StatusOr<TokensResult> Session::ReadTokens(

@@ -51,13 +51,15 @@ class Session {
   // UTF-8; FAILED_PRECONDITION WRONG_PAYLOAD for a session without an encoder,
   // SEQ_MISMATCH for another expected_seq, REQUEST_ID_REUSED when the id came
   // with another payload; the store's. On any error nothing was appended.
-  absl::StatusOr<AppendResult> AppendText(const TextEntry& entry,
-                                          const AppendOptions& options);
+  absl::StatusOr<AppendResult> AppendText(
+      const TextEntry& entry, const AppendOptions& options,
+      const Cancelled& cancelled = NotCancelled);
 
   // Appends tokens. Errors: as AppendText; INVALID_ARGUMENT for sizes that do
   // not fit the profile, NaN or infinity, positions that do not ascend.
-  absl::StatusOr<AppendResult> AppendTokens(const TokenRows& rows,
-                                            const AppendOptions& options);
+  absl::StatusOr<AppendResult> AppendTokens(
+      const TokenRows& rows, const AppendOptions& options,
+      const Cancelled& cancelled = NotCancelled);
 
   // Errors: INVALID_ARGUMENT for a layer, size, position, tier or k that the
   // profile does not allow; CANCELLED.
@@ -103,7 +105,8 @@ class Session {
   // window, or with one that commits segments, SEQ_MISMATCH for another
   // expected_seq; the store's.
   absl::StatusOr<CommitResult> CommitWindow(
-      uint64_t keep_tokens, std::optional<uint64_t> expected_seq = {});
+      uint64_t keep_tokens, std::optional<uint64_t> expected_seq = {},
+      const Cancelled& cancelled = NotCancelled);
 
   // Tokens with their keys and values, as the tiers hold them.
   // Errors: INVALID_ARGUMENT for a layer out of range.

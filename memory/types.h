@@ -286,6 +286,7 @@ struct SessionCounts {
 
 // Asked between pieces of long work; true: stop, the caller is gone.
 using Cancelled = std::function<bool()>;
+inline bool NotCancelled() { return false; }
 
 }  // namespace mneme::memory
 

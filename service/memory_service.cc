@@ -103,11 +103,12 @@ MemoryService::MemoryService(memory::Memory* memory, Door* door,
 ServerUnaryReactor* MemoryService::Append(CallbackServerContext* context,
                                           const v1::AppendRequest* request,
                                           v1::AppendResponse* response) {
-  return door_->Serve(
-      context,
-      CallOf("Append", Priority::kWrite, request, response,
-             Limits::Charge::kAppend),
-      [=, this](const Cancelled&) { return AppendTo(*request, response); });
+  return door_->Serve(context,
+                      CallOf("Append", Priority::kWrite, request, response,
+                             Limits::Charge::kAppend),
+                      [=, this](const Cancelled& cancelled) {
+                        return AppendTo(*request, cancelled, response);
+                      });
 }
 
 ServerUnaryReactor* MemoryService::Recall(CallbackServerContext* context,
@@ -143,7 +144,8 @@ MemoryService::AttendStream(CallbackServerContext* context) {
              v1::AttendStreamResponse* response, const Cancelled& cancelled) {
         switch (request.step_case()) {
           case v1::AttendStreamRequest::kAppend:
-            return AppendTo(request.append(), response->mutable_append());
+            return AppendTo(request.append(), cancelled,
+                            response->mutable_append());
           case v1::AttendStreamRequest::kAttend:
             return AttendOver(request.attend(), response->mutable_attend(),
                               cancelled);
@@ -346,11 +348,12 @@ ServerUnaryReactor* MemoryService::CommitWindow(
     v1::CommitWindowResponse* response) {
   return door_->Serve(
       context, CallOf("CommitWindow", Priority::kWrite, request, response),
-      [=, this](const Cancelled&) -> absl::Status {
+      [=, this](const Cancelled& cancelled) -> absl::Status {
         ASSIGN_OR_RETURN(const auto session, Find(request->session()));
-        ASSIGN_OR_RETURN(const auto result,
-                         session->CommitWindow(request->keep_tokens(),
-                                               ExpectedSeqOf(*request)));
+        ASSIGN_OR_RETURN(
+            const auto result,
+            session->CommitWindow(request->keep_tokens(),
+                                  ExpectedSeqOf(*request), cancelled));
         memory_->Changed(session);  // There may be more to seal.
         response->set_committed_tokens(result.committed_tokens);
         response->set_window_tokens(result.window_tokens);
@@ -474,6 +477,7 @@ absl::Status MemoryService::ForkTo(const v1::ForkSessionRequest& request,
 }
 
 absl::Status MemoryService::AppendTo(const v1::AppendRequest& request,
+                                     const Cancelled& cancelled,
                                      v1::AppendResponse* response) const {
   ASSIGN_OR_RETURN(const auto options, AppendOptionsFromProto(request));
   ASSIGN_OR_RETURN(const auto session, Find(request.session()));
@@ -481,14 +485,14 @@ absl::Status MemoryService::AppendTo(const v1::AppendRequest& request,
   switch (request.payload_case()) {
     case v1::AppendRequest::kText: {
       ASSIGN_OR_RETURN(const auto entry, TextEntryFromProto(request.text()));
-      ASSIGN_OR_RETURN(result, session->AppendText(entry, options));
+      ASSIGN_OR_RETURN(result, session->AppendText(entry, options, cancelled));
       break;
     }
     case v1::AppendRequest::kTokens: {
       ASSIGN_OR_RETURN(
           const auto rows,
           TokenRowsFromProto(request.tokens(), session->header().profile));
-      ASSIGN_OR_RETURN(result, session->AppendTokens(rows, options));
+      ASSIGN_OR_RETURN(result, session->AppendTokens(rows, options, cancelled));
       break;
     }
     default:

@@ -129,6 +129,7 @@ class MemoryService final : public v1::MemoryService::CallbackService {
   absl::Status ForkTo(const v1::ForkSessionRequest& request,
                       v1::Session* fork) const;
   absl::Status AppendTo(const v1::AppendRequest& request,
+                        const memory::Cancelled& cancelled,
                         v1::AppendResponse* response) const;
   absl::Status AttendOver(const v1::AttendRequest& request,
                           v1::AttendResponse* response,
