@@ -115,6 +115,19 @@ void Door::Admit(grpc::CallbackServerContext* context, const Call& call,
   done(admitted);
 }
 
+absl::StatusOr<std::string> Door::Greet(grpc::CallbackServerContext* context,
+                                        std::string_view method,
+                                        const TraceSpan& trace) const {
+  const auto begin = clock_->Ticks();
+  const auto caller = CallerOf(*context);
+  if (caller.ok()) return caller->name;
+  metrics_->Began();
+  Account({.method = method, .session = {}, .trace = trace},
+          {.request_id = RequestIdOf(*context), .begin = begin},
+          caller.status());
+  return caller.status();
+}
+
 absl::Status Door::Submit(grpc::CallbackServerContext* context,
                           const Call& call, const Visit& visit, Work work,
                           std::function<void(const absl::Status&)> done) {

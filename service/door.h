@@ -82,6 +82,13 @@ class Door {
   void Admit(grpc::CallbackServerContext* context, const Call& call, Work work,
              std::function<void(const absl::Status&)> done);
 
+  // Who opens a stream, by name, before it has said what for; a refusal is
+  // counted and logged as a request of `method`, a literal.
+  // Errors:   UNAUTHENTICATED: see access.h.
+  absl::StatusOr<std::string> Greet(grpc::CallbackServerContext* context,
+                                    std::string_view method,
+                                    const TraceSpan& trace) const;
+
   // Whether the caller has `scope` on `space`, for what an answer shows only to
   // some.
   bool May(const grpc::CallbackServerContext& context, Scope scope,

@@ -6,11 +6,12 @@
 
 #include "base/status_macros.h"
 #include "memory/session_name.h"
-#include "proto/status.h"
 #include "service/convert_transfer.h"
 
 namespace mneme::service {
 namespace {
+
+constexpr char kMethod[] = "ExportSession";
 
 // Of entries or tokens in a part, before the last of them.
 constexpr size_t kPartBytes = 1 << 20;
@@ -18,22 +19,21 @@ constexpr size_t kPartBytes = 1 << 20;
 }  // namespace
 
 ExportStream* ExportStream::Start(grpc::CallbackServerContext* context,
-                                  Door* door, StreamSlots* slots,
+                                  Door* door, OpenStreams* streams,
                                   memory::Memory* memory,
                                   const v1::ExportSessionRequest* request) {
-  auto* const stream = new ExportStream(context, door, slots, memory, request);
-  Door::EchoRequestId(context);
-  stream->trace_ = door->EchoTrace(context);
-  stream->Next();
-  return stream;
+  const std::shared_ptr<ExportStream> stream(
+      new ExportStream(context, door, streams, memory, request));
+  if (stream->Open()) stream->Next();
+  return stream.get();
 }
 
 ExportStream::ExportStream(grpc::CallbackServerContext* context, Door* door,
-                           StreamSlots* slots, memory::Memory* memory,
+                           OpenStreams* streams, memory::Memory* memory,
                            const v1::ExportSessionRequest* request)
-    : context_(context),
+    : OpenStream(kMethod, context, door, streams),
+      context_(context),
       door_(door),
-      slots_(slots),
       memory_(memory),
       request_(request) {}
 
@@ -42,29 +42,28 @@ void ExportStream::Next() {
   response_.Clear();
   door_->Admit(
       context_,
-      {.method = "ExportSession",
+      {.method = kMethod,
        .session = request_->session(),
        .priority = Executor::Priority::kWrite,  // Reads go first.
        .request = request_,
        .response = &response_,
        .quiet = !is_first,
-       .trace = trace_},
+       .trace = trace()},
       [this](const memory::Cancelled&) { return Fill(); },
       [this](const absl::Status& status) {
         if (status.ok()) {
-          StartWrite(&response_);
+          Write([this] { StartWrite(&response_); });
         } else {
-          Finish(proto::ToGrpc(status));
+          FinishOnce(status);
         }
       });
 }
 
 absl::Status ExportStream::Fill() {
   if (!export_) {
-    RETURN_IF_ERROR(slots_->Take());
-    has_slot_ = true;
     ASSIGN_OR_RETURN(const memory::SessionName name,
                      memory::SessionName::Parse(request_->session()));
+    RETURN_IF_ERROR(Join(name.space));
     ASSIGN_OR_RETURN(auto session, memory_->Find(name));
     ASSIGN_OR_RETURN(const auto description, memory_->Describe(name));
     export_ = std::make_unique<memory::SessionExport>(std::move(session),
@@ -96,18 +95,16 @@ bool ExportStream::FillEntries() {
 }
 
 void ExportStream::OnWriteDone(bool ok) {
+  if (!Waited(ok)) return;
   if (!ok) {
-    Finish(proto::ToGrpc(absl::CancelledError("the caller is gone")));
+    FinishOnce(absl::CancelledError("the caller is gone"));
   } else if (response_.has_end()) {
-    Finish(grpc::Status::OK);
+    FinishOnce(absl::OkStatus());
   } else {
     Next();
   }
 }
 
-void ExportStream::OnDone() {
-  if (has_slot_) slots_->Give();
-  delete this;
-}
+void ExportStream::OnDone() { Close(); }
 
 }  // namespace mneme::service

@@ -13,20 +13,21 @@
 #include "memory/memory.h"
 #include "mneme/v1/transfer_service.pb.h"
 #include "service/door.h"
-#include "service/stream_slots.h"
+#include "service/open_stream.h"
 
 namespace mneme::service {
 
 // Has a part computed on the executor, writes it, and begins the next one when
 // gRPC has taken it: a client that does not read holds one part here.
 class ExportStream final
-    : public grpc::ServerWriteReactor<v1::ExportSessionResponse> {
+    : public grpc::ServerWriteReactor<v1::ExportSessionResponse>,
+      public OpenStream {
  public:
   // Starts a stream that deletes itself when gRPC is done with it, also when
   // the client vanishes.
   // Lifetime: all but the context outlive it.
   static ExportStream* Start(grpc::CallbackServerContext* context, Door* door,
-                             StreamSlots* slots, memory::Memory* memory,
+                             OpenStreams* streams, memory::Memory* memory,
                              const v1::ExportSessionRequest* request);
 
   void OnWriteDone(bool ok) override;
@@ -34,8 +35,9 @@ class ExportStream final
 
  private:
   ExportStream(grpc::CallbackServerContext* context, Door* door,
-               StreamSlots* slots, memory::Memory* memory,
+               OpenStreams* streams, memory::Memory* memory,
                const v1::ExportSessionRequest* request);
+  void FinishNow(const grpc::Status& status) override { Finish(status); }
   void Next();
   absl::Status Fill();
   // Whether there was an entry to put into the response.
@@ -43,15 +45,11 @@ class ExportStream final
 
   grpc::CallbackServerContext* const context_;
   Door* const door_;
-  TraceSpan trace_;
-  StreamSlots* const slots_;
   memory::Memory* const memory_;
   const v1::ExportSessionRequest* const request_;
   // Steps follow each other, so one thread at a time has these.
   std::unique_ptr<memory::SessionExport> export_;
   v1::ExportSessionResponse response_;
-  bool has_slot_ =
-      false;  // Taken by the first step: the door knows the caller.
 };
 
 }  // namespace mneme::service

@@ -6,35 +6,42 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "memory/session_name.h"
-#include "proto/status.h"
 #include "service/convert_transfer.h"
 
 namespace mneme::service {
+namespace {
+
+constexpr char kMethod[] = "ImportSession";
+
+}  // namespace
 
 ImportStream* ImportStream::Start(grpc::CallbackServerContext* context,
-                                  Door* door, StreamSlots* slots,
+                                  Door* door, OpenStreams* streams,
                                   Limits* limits, memory::Memory* memory,
                                   v1::ImportSessionResponse* response) {
-  auto* const stream =
-      new ImportStream(context, door, slots, limits, memory, response);
-  Door::EchoRequestId(context);
-  stream->trace_ = door->EchoTrace(context);
-  stream->StartRead(&stream->request_);
-  return stream;
+  const std::shared_ptr<ImportStream> stream(
+      new ImportStream(context, door, streams, limits, memory, response));
+  if (stream->Open()) stream->ReadPart();
+  return stream.get();
 }
 
 ImportStream::ImportStream(grpc::CallbackServerContext* context, Door* door,
-                           StreamSlots* slots, Limits* limits,
+                           OpenStreams* streams, Limits* limits,
                            memory::Memory* memory,
                            v1::ImportSessionResponse* response)
-    : context_(context),
+    : OpenStream(kMethod, context, door, streams),
+      context_(context),
       door_(door),
-      slots_(slots),
       limits_(limits),
       memory_(memory),
       response_(response) {}
 
+void ImportStream::ReadPart() {
+  Read([this] { StartRead(&request_); });
+}
+
 void ImportStream::OnReadDone(bool ok) {
+  if (!Waited(ok)) return;
   if (ok) {
     if (request_.has_start()) session_ = request_.start().session();
     Admit(
@@ -44,38 +51,35 @@ void ImportStream::OnReadDone(bool ok) {
     Admit([this](const memory::Cancelled&) { return MakeSession(); },
           /*is_last=*/true);
   } else {
-    Finish(proto::ToGrpc(base::Error(
+    FinishOnce(base::Error(
         absl::StatusCode::kInvalidArgument,
         "the import ended before its end part; nothing was imported",
-        {.reason = "IMPORT_INCOMPLETE", .field = "part"})));
+        {.reason = "IMPORT_INCOMPLETE", .field = "part"}));
   }
 }
 
 void ImportStream::Admit(Door::Work work, bool is_last) {
   door_->Admit(context_,
-               {.method = "ImportSession",
+               {.method = kMethod,
                 .session = session_,
                 .priority = Executor::Priority::kWrite,
                 .request = &request_,
                 .response = response_,
                 .quiet = !is_last,
-                .trace = trace_,
-                // A place for the session, and room for what it gets.
-                .charge = Limits::Charge::kSession},
+                .trace = trace(),
+                .charge = Limits::Charge::kBytes},
                std::move(work), [this, is_last](const absl::Status& status) {
                  if (is_last || !status.ok()) {
-                   Finish(proto::ToGrpc(status));
+                   FinishOnce(status);
                  } else {
-                   StartRead(&request_);
+                   ReadPart();
                  }
                });
 }
 
 absl::Status ImportStream::Take(const memory::Cancelled& cancelled) {
-  const uint64_t bytes = import_ ? import_->bytes() : 0;
   RETURN_IF_ERROR(TakePart(cancelled));
-  limits_->Appended(import_->record().header.name.space,
-                    import_->bytes() - bytes);
+  charge_->Wrote(import_->bytes());
   return absl::OkStatus();
 }
 
@@ -104,12 +108,14 @@ absl::Status ImportStream::TakePart(const memory::Cancelled& cancelled) {
 }
 
 absl::Status ImportStream::TakeStart(const v1::ImportStart& start) {
-  RETURN_IF_ERROR(slots_->Take());
-  has_slot_ = true;
   ASSIGN_OR_RETURN(const memory::SessionName name,
                    memory::SessionName::Parse(start.session()));
+  RETURN_IF_ERROR(Join(name.space));
   ASSIGN_OR_RETURN(memory::Manifest manifest,
                    ManifestFromProto(start.manifest()));
+  ASSIGN_OR_RETURN(creation_,
+                   limits_->CheckRoom(name.space, Limits::Charge::kSession));
+  charge_ = std::make_unique<Limits::Import>(limits_, name.space);
   ASSIGN_OR_RETURN(import_, memory_->StartImport(name, std::move(manifest)));
   return absl::OkStatus();
 }
@@ -143,6 +149,8 @@ absl::Status ImportStream::TakeEnd(const v1::ExportEnd& end,
 
 absl::Status ImportStream::MakeSession() {
   ASSIGN_OR_RETURN(const auto session, memory_->FinishImport(*import_));
+  creation_.reset();
+  charge_->Ended();
   const memory::SessionInfo info = session->Info();
   response_->set_session(session_);
   response_->set_entries(info.entries);
@@ -152,8 +160,7 @@ absl::Status ImportStream::MakeSession() {
 
 void ImportStream::OnDone() {
   import_.reset();  // What it left on the disk goes before another may come.
-  if (has_slot_) slots_->Give();
-  delete this;
+  Close();
 }
 
 }  // namespace mneme::service

@@ -17,7 +17,7 @@
 #include "mneme/v1/transfer_service.pb.h"
 #include "service/door.h"
 #include "service/limits.h"
-#include "service/stream_slots.h"
+#include "service/open_stream.h"
 
 namespace mneme::service {
 
@@ -26,12 +26,13 @@ namespace mneme::service {
 // stream behind the end; on any error, or when the client vanishes, nothing is
 // left.
 class ImportStream final
-    : public grpc::ServerReadReactor<v1::ImportSessionRequest> {
+    : public grpc::ServerReadReactor<v1::ImportSessionRequest>,
+      public OpenStream {
  public:
   // Starts a stream that deletes itself when gRPC is done with it.
   // Lifetime: all but the context and the response outlive it.
   static ImportStream* Start(grpc::CallbackServerContext* context, Door* door,
-                             StreamSlots* slots, Limits* limits,
+                             OpenStreams* streams, Limits* limits,
                              memory::Memory* memory,
                              v1::ImportSessionResponse* response);
 
@@ -40,8 +41,10 @@ class ImportStream final
 
  private:
   ImportStream(grpc::CallbackServerContext* context, Door* door,
-               StreamSlots* slots, Limits* limits, memory::Memory* memory,
+               OpenStreams* streams, Limits* limits, memory::Memory* memory,
                v1::ImportSessionResponse* response);
+  void FinishNow(const grpc::Status& status) override { Finish(status); }
+  void ReadPart();
   void Admit(Door::Work work, bool is_last);
   absl::Status Take(const memory::Cancelled& cancelled);
   absl::Status TakePart(const memory::Cancelled& cancelled);
@@ -55,18 +58,16 @@ class ImportStream final
 
   grpc::CallbackServerContext* const context_;
   Door* const door_;
-  TraceSpan trace_;
-  StreamSlots* const slots_;
   Limits* const limits_;
   memory::Memory* const memory_;
   v1::ImportSessionResponse* const response_;
   // Steps follow each other, so one thread at a time has these.
   v1::ImportSessionRequest request_;
   std::string session_;
+  std::shared_ptr<Limits::Creation> creation_;  // From start to the session.
+  std::unique_ptr<Limits::Import> charge_;  // Given back after what it is for.
   std::unique_ptr<memory::SessionImport> import_;
   bool ended_ = false;
-  bool has_slot_ =
-      false;  // Taken by the first part: the door knows the caller.
 };
 
 }  // namespace mneme::service

@@ -19,6 +19,8 @@ bool IsName(std::string_view space) {
 
 // A place is free as soon as another request ends.
 constexpr std::chrono::milliseconds kRetryInFlight{100};
+// A fork writes what it copies, an import waits for its client.
+constexpr std::chrono::milliseconds kRetryCreation{1000};
 
 // Namespaces that are remembered, before the idle ones are dropped: names cost
 // a caller nothing.
@@ -58,6 +60,18 @@ void Limits::Ticket::Answered(uint64_t answer_bytes) {
   state.in_flight -= std::exchange(places_, 0);
   state.in_flight_bytes += answer_bytes;
   bytes_ += answer_bytes;
+}
+
+void Limits::Import::Wrote(uint64_t bytes) {
+  base::MutexLock lock(&limits_->mutex_);
+  State& state = limits_->StateOf(space_);
+  state.importing_bytes += bytes;
+  state.importing_bytes -= std::exchange(bytes_, bytes);
+}
+
+void Limits::Import::Ended() {
+  limits_->Appended(space_, bytes_);
+  Wrote(0);
 }
 
 void Limits::Set(LimitTable table) {
@@ -148,25 +162,28 @@ absl::StatusOr<std::shared_ptr<Limits::Creation>> Limits::CheckRoom(
 
 absl::StatusOr<std::shared_ptr<Limits::Creation>> Limits::BeginCreation(
     const std::string& space, uint64_t limit) {
-  {
-    // One at a time, or two would both take the last place.
-    base::MutexLock lock(&mutex_);
-    while (StateOf(space).creating) created_.Wait(&mutex_);
-    StateOf(space).creating = true;
-  }
-  auto creation = std::make_shared<Creation>(this, space);
+  base::MutexLock lock(&creating_mutex_);
+  const auto it = creating_.find(space);
+  const uint64_t creating = it == creating_.end() ? 0 : it->second;
   const uint64_t used = stored_.sessions(space);
-  if (used < limit) return creation;
-  return Exhausted(space, "QUOTA_SESSIONS", "sessions", absl::StrCat(limit),
-                   Used(used), std::nullopt);
+  if (used + creating < limit) {
+    ++creating_[space];
+    return std::make_shared<Creation>(this, space);
+  }
+  if (used >= limit) {
+    return Exhausted(space, "QUOTA_SESSIONS", "sessions", absl::StrCat(limit),
+                     Used(used), std::nullopt);
+  }
+  return Exhausted(
+      space, "QUOTA_SESSIONS", "sessions", absl::StrCat(limit),
+      absl::StrCat(Used(used), ", and ", creating, " are being created"),
+      kRetryCreation);
 }
 
 void Limits::EndCreation(const std::string& space) {
-  {
-    base::MutexLock lock(&mutex_);
-    StateOf(space).creating = false;
-  }
-  created_.NotifyAll();
+  base::MutexLock lock(&creating_mutex_);
+  const auto it = creating_.find(space);
+  if (--it->second == 0) creating_.erase(it);
 }
 
 void Limits::Appended(std::string_view space, uint64_t bytes) {
@@ -179,7 +196,7 @@ uint64_t Limits::BytesNow(const std::string& space, uint64_t limit) {
   {
     base::MutexLock lock(&mutex_);
     State& state = StateOf(space);
-    if (!IsStale(state, limit)) return *state.bytes;
+    if (!IsStale(state, limit)) return state.bytes_now();
     state.counted = clock_->Ticks();  // Others need not count meanwhile.
     if (!state.bytes) state.bytes = 0;
   }
@@ -190,13 +207,13 @@ uint64_t Limits::BytesNow(const std::string& space, uint64_t limit) {
   state.bytes = bytes;
   state.counted = clock_->Ticks();
   state.counting_took = state.counted - begin;
-  return bytes;
+  return state.bytes_now();
 }
 
 bool Limits::IsStale(const State& state, uint64_t limit) const {
   if (!state.bytes) return true;
   const auto interval =
-      *state.bytes < limit ? kCountInterval : kCountIntervalWhenFull;
+      state.bytes_now() < limit ? kCountInterval : kCountIntervalWhenFull;
   return clock_->Ticks() - state.counted >=
          std::max<std::chrono::steady_clock::duration>(
              interval, kCountShare * state.counting_took);

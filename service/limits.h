@@ -25,8 +25,10 @@ namespace mneme::service {
 // Threads:  any.
 class Limits {
  public:
-  // What a request takes beside its place among those in flight.
-  enum class Charge { kNothing, kAppend, kSession };
+  // What a request takes beside its place among those in flight: kAppend a
+  // token and room for bytes, kBytes only the room, kSession that and a place
+  // for a session.
+  enum class Charge { kNothing, kAppend, kBytes, kSession };
 
   // What is stored, asked only for namespaces whose limits need it.
   struct Stored {
@@ -56,8 +58,8 @@ class Limits {
     uint64_t bytes_;
   };
 
-  // A session is being created; the next one in its namespace may be when this
-  // is destroyed. Lifetime: the limits outlive it.
+  // The place of a session that is being created, which nobody else may take;
+  // given back when it is destroyed. Lifetime: the limits outlive it.
   class Creation {
    public:
     Creation(Limits* limits, std::string space)
@@ -69,6 +71,28 @@ class Limits {
    private:
     Limits* const limits_;
     const std::string space_;
+  };
+
+  // What an import under way has written, which is no session's that could be
+  // counted; given back when it is destroyed. Threads:  one at a time.
+  // Lifetime: the limits outlive it.
+  class Import {
+   public:
+    Import(Limits* limits, std::string space)
+        : limits_(limits), space_(std::move(space)) {}
+    ~Import() { Wrote(0); }
+    Import(const Import&) = delete;
+    Import& operator=(const Import&) = delete;
+
+    // It has written so many bytes in all.
+    void Wrote(uint64_t bytes);
+    // It is a session now, and was appended.
+    void Ended();
+
+   private:
+    Limits* const limits_;
+    const std::string space_;
+    uint64_t bytes_ = 0;
   };
 
   // Nothing is limited before Set. Lifetime: `clock` and what `stored` refers
@@ -96,9 +120,11 @@ class Limits {
   // Before the work, where waiting for the disk is allowed: is there room for
   // what the request adds? The bytes of appends that are under way at once are
   // not counted, so a namespace may end up above its limit by those. The
-  // creation, null unless it is limited, is held until the session exists.
+  // creation, null unless it is limited, is held until the session exists; one
+  // that exists counts twice until then.
   // Errors: RESOURCE_EXHAUSTED QUOTA_BYTES, QUOTA_SESSIONS, with the quota and
-  // no retry delay, since waiting alone frees nothing.
+  // no retry delay, since waiting alone frees nothing; but one for a place that
+  // only a creation under way has taken.
   absl::StatusOr<std::shared_ptr<Creation>> CheckRoom(std::string_view space,
                                                       Charge charge);
 
@@ -117,15 +143,16 @@ class Limits {
   struct State {
     uint64_t in_flight = 0;
     uint64_t in_flight_bytes = 0;
-    bool creating = false;
+    uint64_t importing_bytes = 0;
     std::optional<TokenBucket> appends = {};
     // Stored bytes as of `counted`, and what was appended since.
     std::optional<uint64_t> bytes = {};
     std::chrono::steady_clock::time_point counted = {};
     std::chrono::steady_clock::duration counting_took = {};
 
+    uint64_t bytes_now() const { return bytes.value_or(0) + importing_bytes; }
     bool idle() const {
-      return in_flight == 0 && in_flight_bytes == 0 && !creating;
+      return in_flight == 0 && in_flight_bytes == 0 && importing_bytes == 0;
     }
   };
 
@@ -143,8 +170,11 @@ class Limits {
   const base::Clock* const clock_;
   const Stored stored_;
   std::unique_ptr<WatchedFile> file_;  // Null: none is followed.
+  // Sessions that are being created. Held while those that exist are counted,
+  // so that none that comes to exist meanwhile is missed.
+  base::Mutex creating_mutex_;
+  std::map<std::string, uint64_t> creating_ ABSL_GUARDED_BY(creating_mutex_);
   mutable base::Mutex mutex_;
-  base::CondVar created_;
   bool limited_ ABSL_GUARDED_BY(mutex_) = false;
   LimitTable table_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, State, std::less<>> states_ ABSL_GUARDED_BY(mutex_);

@@ -77,7 +77,7 @@ MemoryService::MemoryService(memory::Memory* memory, Door* door,
       limits_(limits),
       clock_(clock),
       started_(clock->Ticks()),
-      streams_(clock) {
+      streams_(clock, kStreamsMax) {
   SetMessageAllocatorFor_Append(AnyUnaryCalls());
   SetMessageAllocatorFor_Recall(AnyUnaryCalls());
   SetMessageAllocatorFor_Attend(AnyUnaryCalls());

@@ -26,6 +26,9 @@ namespace mneme::service {
 // Threads:  any.
 class MemoryService final : public v1::MemoryService::CallbackService {
  public:
+  // Of a decode loop each: an idle one costs some kilobytes, one at work at
+  // most two messages.
+  static constexpr size_t kStreamsMax = 1024;
   static constexpr int kPageSizeDefault = 100;
   static constexpr int kPageSizeMax = 1000;
 
@@ -33,12 +36,12 @@ class MemoryService final : public v1::MemoryService::CallbackService {
   MemoryService(memory::Memory* memory, Door* door, Metrics* metrics,
                 Limits* limits, const base::Clock* clock);
 
-  // Ends the streams: see AttendStreams::Drain.
+  // Ends the streams: see OpenStreams::Drain.
   void Drain() { streams_.Drain(); }
 
   size_t open_streams() const { return streams_.size(); }
 
-  // See AttendStreams::EndIdle.
+  // See OpenStreams::EndIdle.
   void EndIdleStreams(std::chrono::steady_clock::duration idle) {
     streams_.EndIdle(idle);
   }
@@ -149,7 +152,7 @@ class MemoryService final : public v1::MemoryService::CallbackService {
   Limits* const limits_;
   const base::Clock* const clock_;
   const std::chrono::steady_clock::time_point started_;
-  AttendStreams streams_;
+  OpenStreams streams_;
 };
 
 }  // namespace mneme::service

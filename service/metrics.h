@@ -29,7 +29,8 @@ class Metrics {
     uint64_t queue_capacity = 0;
     uint64_t sessions = 0;
     uint64_t open_sessions = 0;
-    uint64_t streams = 0;
+    uint64_t attend_streams = 0;
+    uint64_t transfer_streams = 0;
     uint64_t pending_operations = 0;
     uint64_t disk_bytes = 0;
     // Of the file system that holds the data; 0, 0: not known.

@@ -63,7 +63,7 @@ struct Flags {
   ServerOptions server{.listen = {"127.0.0.1:7788"},
                        .metrics_listen = "127.0.0.1:9464"};
   double drain_seconds = 8;
-  double stream_idle_seconds = AttendStreams::kIdle.count();
+  double stream_idle_seconds = OpenStreams::kIdle.count();
   base::LogLevel log_level = base::LogLevel::kInfo;
   std::string ready_file;
 };
@@ -129,7 +129,8 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "appends_per_second, appends_burst, in_flight, "
                  "in_flight_bytes");
   app.add_option("--stream-idle-seconds", flags.stream_idle_seconds,
-                 "A stream that sends no step for so long is ended; 0: never")
+                 "A stream that sends nothing, or does not read, for so long "
+                 "is ended; 0: never")
       ->check(CLI::Range(0.0, kStreamIdleSecondsMax) & kNumber)
       ->capture_default_str();
   app.add_option("--drain-seconds", flags.drain_seconds,

@@ -97,8 +97,11 @@ void SetUpThread(bool only_reads) {
               kWriteNiceness);
 }
 
-// Whether other machines reach one of the addresses.
-bool ReachedFromAfar(const ServerOptions& options) {
+// Whether other machines reach one of the addresses without showing anything.
+bool IsOpenToAll(const ServerOptions& options) {
+  if (!options.tokens_file.empty() || !options.tls.client_ca.empty()) {
+    return false;
+  }
   return std::any_of(options.listen.begin(), options.listen.end(),
                      [](const std::string& text) {
                        const auto address = ParseListenAddress(text, "listen");
@@ -167,8 +170,8 @@ Server::Server(std::unique_ptr<Metrics> metrics,
       admin_(memory_.get(), &door_, clock,
              {.data_dir = options.data_dir,
               .snapshots_dir = options.snapshots_dir,
-              .open_to_all = access_ == nullptr && ReachedFromAfar(options)}),
-      transfer_service_(memory_.get(), &door_, &limits_) {}
+              .open_to_all = IsOpenToAll(options)}),
+      transfer_service_(memory_.get(), &door_, &limits_, clock) {}
 
 Server::~Server() { Drain(); }
 
@@ -192,7 +195,8 @@ Metrics::Levels Server::LevelsNow() const {
       .queue_capacity = static_cast<uint64_t>(options_.queue),
       .sessions = counts.sessions,
       .open_sessions = counts.open_sessions,
-      .streams = service_.open_streams(),
+      .attend_streams = service_.open_streams(),
+      .transfer_streams = transfer_service_.open_streams(),
       .pending_operations = counts.pending_operations,
       .disk_bytes = counts.disk_bytes};
   struct statvfs disk = {};
@@ -206,13 +210,17 @@ Metrics::Levels Server::LevelsNow() const {
 }
 
 void Server::EndIdleStreams() {
-  if (options_.stream_idle.count() == 0) return;
   // Looks often enough that none is idle much longer than said.
-  const auto interval =
-      std::max(options_.stream_idle / 8, std::chrono::milliseconds(10));
+  const std::chrono::milliseconds shortest =
+      options_.stream_idle.count() == 0
+          ? OpenStreams::kFirstMessage
+          : std::min<std::chrono::milliseconds>(options_.stream_idle,
+                                                OpenStreams::kFirstMessage);
+  const auto interval = std::max(shortest / 8, std::chrono::milliseconds(10));
   idle_streams_ = std::make_unique<memory::Background>(
       [this] {
         service_.EndIdleStreams(options_.stream_idle);
+        transfer_service_.EndIdleStreams(options_.stream_idle);
         return false;
       },
       interval);
@@ -291,6 +299,7 @@ void Server::Drain() {
   if (server_ == nullptr) return;  // Never listened.
   server_->GetHealthCheckService()->SetServingStatus(false);
   service_.Drain();
+  transfer_service_.Drain();
   const auto deadline = std::chrono::system_clock::now() + options_.drain;
   // gRPC's own shutdown would wait for calls that never end, as a health watch;
   // only our work is worth waiting for.

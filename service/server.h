@@ -53,8 +53,9 @@ struct ServerOptions {
   // Limits of namespaces, see limit_table.h; read again when it changes. Empty:
   // none.
   std::string limits_file = "";
-  // A stream that sends nothing for so long is ended; 0: never.
-  std::chrono::milliseconds stream_idle = AttendStreams::kIdle;
+  // A stream whose client is waited for so long is ended; 0: only one that
+  // sends nothing at all, see OpenStreams.
+  std::chrono::milliseconds stream_idle = OpenStreams::kIdle;
   // What Drain gives to requests that are under way.
   std::chrono::milliseconds drain = std::chrono::seconds(8);
 };
@@ -114,7 +115,7 @@ class Server {
   std::unique_ptr<grpc::Server> server_;
   base::Mutex drain_mutex_;
   bool drained_ ABSL_GUARDED_BY(drain_mutex_) = false;
-  std::unique_ptr<memory::Background> idle_streams_;  // Null: never ended.
+  std::unique_ptr<memory::Background> idle_streams_;
   // Last, so that nobody scrapes what is being destroyed.
   std::unique_ptr<MetricsServer> metrics_server_;
 };

@@ -8,13 +8,13 @@ namespace mneme::service {
 grpc::ServerWriteReactor<v1::ExportSessionResponse>*
 TransferService::ExportSession(grpc::CallbackServerContext* context,
                                const v1::ExportSessionRequest* request) {
-  return ExportStream::Start(context, door_, &slots_, memory_, request);
+  return ExportStream::Start(context, door_, &streams_, memory_, request);
 }
 
 grpc::ServerReadReactor<v1::ImportSessionRequest>*
 TransferService::ImportSession(grpc::CallbackServerContext* context,
                                v1::ImportSessionResponse* response) {
-  return ImportStream::Start(context, door_, &slots_, limits_, memory_,
+  return ImportStream::Start(context, door_, &streams_, limits_, memory_,
                              response);
 }
 

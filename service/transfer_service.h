@@ -6,13 +6,15 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <chrono>
 #include <cstddef>
 
+#include "base/clock.h"
 #include "memory/memory.h"
 #include "mneme/v1/transfer_service.grpc.pb.h"
 #include "service/door.h"
 #include "service/limits.h"
-#include "service/stream_slots.h"
+#include "service/open_stream.h"
 
 namespace mneme::service {
 
@@ -22,9 +24,20 @@ class TransferService final : public v1::TransferService::CallbackService {
   // Each holds a part of 1 MiB or a message, and an import a block of the log.
   static constexpr size_t kStreamsMax = 32;
 
-  // Lifetime: all three outlive the service.
-  TransferService(memory::Memory* memory, Door* door, Limits* limits)
-      : memory_(memory), door_(door), limits_(limits), slots_(kStreamsMax) {}
+  // Lifetime: all four outlive the service.
+  TransferService(memory::Memory* memory, Door* door, Limits* limits,
+                  const base::Clock* clock)
+      : memory_(memory),
+        door_(door),
+        limits_(limits),
+        streams_(clock, kStreamsMax) {}
+
+  // See OpenStreams.
+  void Drain() { streams_.Drain(); }
+  void EndIdleStreams(std::chrono::steady_clock::duration idle) {
+    streams_.EndIdle(idle);
+  }
+  size_t open_streams() const { return streams_.size(); }
 
   grpc::ServerWriteReactor<v1::ExportSessionResponse>* ExportSession(
       grpc::CallbackServerContext* context,
@@ -33,14 +46,11 @@ class TransferService final : public v1::TransferService::CallbackService {
       grpc::CallbackServerContext* context,
       v1::ImportSessionResponse* response) override;
 
-  // Streams that are open.
-  size_t streams() const { return slots_.open(); }
-
  private:
   memory::Memory* const memory_;
   Door* const door_;
   Limits* const limits_;
-  StreamSlots slots_;
+  OpenStreams streams_;
 };
 
 }  // namespace mneme::service

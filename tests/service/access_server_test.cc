@@ -17,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mneme/v1/memory_service.grpc.pb.h"
+#include "mneme/v1/transfer_service.grpc.pb.h"
 #include "proto/status.h"
 #include "service/credentials.h"
 #include "service/server.h"
@@ -263,6 +264,23 @@ TEST_F(AccessServerTest, EveryStepOfAStreamIsAsked) {
   const absl::Status status = proto::FromGrpc(stream->Finish());
   EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
   EXPECT_EQ(base::DetailOf(status).metadata.at("scope"), "append");
+}
+
+// It would hold a place until it does.
+TEST_F(AccessServerTest, AStreamOfNobodyIsRefusedBeforeItSaysAnything) {
+  grpc::ClientContext context;
+  const auto attend = stub_->AttendStream(&context);
+  v1::AttendStreamResponse response;
+  EXPECT_FALSE(attend->Read(&response));
+  EXPECT_EQ(proto::FromGrpc(attend->Finish()).code(),
+            absl::StatusCode::kUnauthenticated);
+  const auto transfers = v1::TransferService::NewStub(grpc::CreateChannel(
+      server_->addresses().front(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext import_context;
+  v1::ImportSessionResponse imported;
+  const auto import = transfers->ImportSession(&import_context, &imported);
+  EXPECT_EQ(proto::FromGrpc(import->Finish()).code(),
+            absl::StatusCode::kUnauthenticated);
 }
 
 TEST_F(AccessServerTest, AStepNeedsTheScopeOfWhatItDoes) {

@@ -22,8 +22,7 @@ class StreamTest : public ::testing::Test {
  protected:
   class Service final : public v1::MemoryService::CallbackService {
    public:
-    Service(Door* door, AttendStreams* streams,
-            service::AttendStream::Step step)
+    Service(Door* door, OpenStreams* streams, service::AttendStream::Step step)
         : door_(door), streams_(streams), step_(std::move(step)) {}
     grpc::ServerBidiReactor<v1::AttendStreamRequest, v1::AttendStreamResponse>*
     AttendStream(grpc::CallbackServerContext* context) override {
@@ -32,7 +31,7 @@ class StreamTest : public ::testing::Test {
 
    private:
     Door* const door_;
-    AttendStreams* const streams_;
+    OpenStreams* const streams_;
     const service::AttendStream::Step step_;
   };
 
@@ -66,8 +65,8 @@ class StreamTest : public ::testing::Test {
   Executor executor_{{.threads = 2}};
   Limits limits_{&clock_, {}};
   Door door_{&executor_, &metrics_, &limits_, &clock_};
-  std::unique_ptr<AttendStreams> streams_ =
-      std::make_unique<AttendStreams>(&clock_);
+  std::unique_ptr<OpenStreams> streams_ =
+      std::make_unique<OpenStreams>(&clock_, 1024);
   std::unique_ptr<Service> service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::MemoryService::Stub> stub_;
@@ -127,7 +126,7 @@ TEST_F(StreamTest, AnIdleStreamIsEndedAndOneThatWorksIsNot) {
   while (streams_->size() < 2) std::this_thread::yield();
   streams_->EndIdle(std::chrono::hours(1));  // Nobody was idle that long.
   EXPECT_EQ(streams_->size(), 2);
-  streams_->EndIdle(std::chrono::seconds(0));
+  while (streams_->size() == 2) streams_->EndIdle(std::chrono::nanoseconds(1));
   v1::AttendStreamResponse response;
   EXPECT_FALSE(idle->Read(&response));
   const absl::Status ended = proto::FromGrpc(idle->Finish());
@@ -270,7 +269,7 @@ TEST_F(StreamTest, DrainLetsAStepBeAnswered) {
 }
 
 TEST_F(StreamTest, MoreStreamsThanMayBeOpenAreRefused) {
-  streams_ = std::make_unique<AttendStreams>(&clock_, 1);
+  streams_ = std::make_unique<OpenStreams>(&clock_, 1);
   Start(Echo);
   grpc::ClientContext first_context;
   const auto first = stub_->AttendStream(&first_context);
@@ -279,6 +278,7 @@ TEST_F(StreamTest, MoreStreamsThanMayBeOpenAreRefused) {
   ASSERT_TRUE(first->Read(&response));
   grpc::ClientContext second_context;
   const auto second = stub_->AttendStream(&second_context);
+  second->Write(StepOf(0));
   EXPECT_FALSE(second->Read(&response));
   const absl::Status status = proto::FromGrpc(second->Finish());
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);

@@ -168,6 +168,46 @@ TEST_F(LimitsTest, StoredBytesAreCountedNowAndThenAndSoonerWhenFull) {
   EXPECT_EQ(counted_, 3);
 }
 
+TEST_F(LimitsTest, WhatAnImportHasWrittenIsNotForgottenByTheNextCount) {
+  Set(R"({"default": {"bytes": 1000}})");
+  bytes_ = 100;
+  auto import = std::make_unique<Limits::Import>(&limits_, "a");
+  for (const uint64_t written : {400, 899}) {
+    import->Wrote(written);
+    EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+    clock_.Pass(seconds(10));
+    EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+  }
+  import->Wrote(900);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(
+        base::DetailOf(limits_.CheckRoom("a", Charge::kBytes).status()).reason,
+        "QUOTA_BYTES");
+    clock_.Pass(seconds(10));
+  }
+  EXPECT_TRUE(limits_.CheckRoom("b", Charge::kBytes).ok());
+  // Cancelled: it left nothing.
+  import.reset();
+  EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+}
+
+TEST_F(LimitsTest, AnImportThatEndedIsCountedOnce) {
+  Set(R"({"default": {"bytes": 1000}})");
+  EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+  {
+    Limits::Import import(&limits_, "a");
+    import.Wrote(600);
+    import.Ended();
+  }
+  limits_.Appended("a", 399);
+  EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+  limits_.Appended("a", 1);
+  EXPECT_FALSE(limits_.CheckRoom("a", Charge::kBytes).ok());
+  bytes_ = 999;  // It is among what is counted.
+  clock_.Pass(seconds(10));
+  EXPECT_TRUE(limits_.CheckRoom("a", Charge::kBytes).ok());
+}
+
 TEST_F(LimitsTest, TwoCreationsNeverTakeTheLastPlaceBoth) {
   constexpr int kCreators = 8;
   constexpr uint64_t kLimit = 5;
@@ -177,7 +217,11 @@ TEST_F(LimitsTest, TwoCreationsNeverTakeTheLastPlaceBoth) {
     std::vector<std::jthread> creators;
     for (int i = 0; i < kCreators; ++i) {
       creators.emplace_back([&] {
-        const auto creation = limits_.CheckRoom("a", Charge::kSession);
+        auto creation = limits_.CheckRoom("a", Charge::kSession);
+        while (!creation.ok() &&
+               base::DetailOf(creation.status()).retry_after) {
+          creation = limits_.CheckRoom("a", Charge::kSession);
+        }
         if (!creation.ok()) {
           EXPECT_EQ(base::DetailOf(creation.status()).reason, "QUOTA_SESSIONS");
           ++refused;
@@ -190,6 +234,21 @@ TEST_F(LimitsTest, TwoCreationsNeverTakeTheLastPlaceBoth) {
   }
   EXPECT_EQ(sessions_, kLimit);
   EXPECT_EQ(refused, kCreators - static_cast<int>(kLimit));
+}
+
+// Forks take long: nobody waits for another's, and none takes its place.
+TEST_F(LimitsTest, CreationsUnderWayHoldTheirPlacesAndNoThread) {
+  Set(R"({"default": {"sessions": 2}})");
+  auto first = limits_.CheckRoom("a", Charge::kSession);
+  auto second = limits_.CheckRoom("a", Charge::kSession);
+  ASSERT_TRUE(first.ok() && second.ok());
+  const absl::Status third = limits_.CheckRoom("a", Charge::kSession).status();
+  EXPECT_EQ(base::DetailOf(third).reason, "QUOTA_SESSIONS");
+  EXPECT_TRUE(base::DetailOf(third).retry_after);
+  EXPECT_TRUE(limits_.CheckRoom("b", Charge::kSession).ok());
+  // One failed.
+  second->reset();
+  EXPECT_TRUE(limits_.CheckRoom("a", Charge::kSession).ok());
 }
 
 TEST_F(LimitsTest, ANewTableHoldsFromNowOn) {

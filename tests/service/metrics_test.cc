@@ -63,7 +63,8 @@ TEST_F(MetricsTest, LevelsAreThoseOfTheMoment) {
                                           .queue_capacity = 9,
                                           .sessions = 7,
                                           .open_sessions = 2,
-                                          .streams = 5,
+                                          .attend_streams = 5,
+                                          .transfer_streams = 3,
                                           .pending_operations = 6,
                                           .disk_bytes = 11,
                                           .disk_free_bytes = 12,
@@ -71,10 +72,11 @@ TEST_F(MetricsTest, LevelsAreThoseOfTheMoment) {
   for (const char* line :
        {"mneme_queue_depth{priority=\"read\"} 3\n",
         "mneme_queue_depth{priority=\"write\"} 4\n", "mneme_queue_capacity 9\n",
-        "mneme_sessions 7\n", "mneme_open_sessions 2\n", "mneme_streams 5\n",
-        "mneme_pending_operations 6\n", "mneme_disk_bytes 11\n",
-        "mneme_disk_free_bytes 12\n", "mneme_disk_size_bytes 13\n",
-        "mneme_resident_bytes ",
+        "mneme_sessions 7\n", "mneme_open_sessions 2\n",
+        "mneme_streams{kind=\"attend\"} 5\n",
+        "mneme_streams{kind=\"transfer\"} 3\n", "mneme_pending_operations 6\n",
+        "mneme_disk_bytes 11\n", "mneme_disk_free_bytes 12\n",
+        "mneme_disk_size_bytes 13\n", "mneme_resident_bytes ",
         "mneme_build_info{kernels=\"AVX2\",version=\"1.2.3\"} 1\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }

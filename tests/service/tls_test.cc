@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "gtest/gtest.h"
+#include "mneme/v1/admin_service.grpc.pb.h"
 #include "mneme/v1/memory_service.grpc.pb.h"
 #include "proto/status.h"
 #include "service/access_table.h"
@@ -259,6 +260,32 @@ TEST_F(TlsTest, CredentialsOpenAPortToOtherMachines) {
   EXPECT_TRUE(start({.tls = Files(true)}).ok());
   // The metrics ask nobody who they are.
   EXPECT_FALSE(start({.metrics_listen = "0.0.0.0:0", .tls = Files(true)}).ok());
+}
+
+// What Diagnose says of who is let in.
+v1::Finding AccessOf(Server& server) {
+  const auto stub = v1::AdminService::NewStub(server.InProcessChannel());
+  grpc::ClientContext context;
+  v1::DiagnoseResponse response;
+  const grpc::Status status = stub->Diagnose(&context, {}, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  for (const v1::Finding& finding : response.findings()) {
+    if (finding.subject() == "access") return finding;
+  }
+  return {};
+}
+
+TEST_F(TlsTest, AnAuthorityForClientsIsNoOpenDoor) {
+  for (const bool mutual : {true, false}) {
+    const auto server = Server::Start(
+        std::make_unique<testing::MapStore>(),
+        {.listen = {"0.0.0.0:0"}, .allow_remote = true, .tls = Files(mutual)},
+        &clock_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    EXPECT_EQ(
+        AccessOf(**server).severity(),
+        mutual ? v1::Finding::SEVERITY_OK : v1::Finding::SEVERITY_WARNING);
+  }
 }
 
 TEST_F(TlsTest, ASocketInTheFileSystemStaysPlain) {

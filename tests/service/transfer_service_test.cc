@@ -23,7 +23,7 @@
 #include "service/convert_profile.h"
 #include "service/export_stream.h"
 #include "service/import_stream.h"
-#include "service/stream_slots.h"
+#include "tests/testing/fake_clock.h"
 #include "tests/testing/faulty_store.h"
 #include "tests/testing/map_store.h"
 #include "tests/testing/random.h"
@@ -47,8 +47,8 @@ class TransferServiceTest : public ::testing::Test {
     memory_ = memory::Memory::Open(std::make_unique<testing::MapStore>(disk_),
                                    &clock_)
                   .value();
-    service_ =
-        std::make_unique<TransferService>(memory_.get(), &door_, &limits_);
+    service_ = std::make_unique<TransferService>(memory_.get(), &door_,
+                                                 &limits_, &clock_);
     grpc::ServerBuilder builder;
     builder.RegisterService(service_.get());
     server_ = builder.BuildAndStart();
@@ -70,7 +70,7 @@ class TransferServiceTest : public ::testing::Test {
   ~TransferServiceTest() override {
     server_->Shutdown(std::chrono::system_clock::now());
     server_->Wait();
-    EXPECT_EQ(service_->streams(), 0u);
+    EXPECT_EQ(service_->open_streams(), 0u);
     executor_.Stop();
   }
 
@@ -145,7 +145,16 @@ class TransferServiceTest : public ::testing::Test {
   // Until so many streams are open, or for ten seconds.
   void AwaitStreams(size_t count) {
     const auto late = std::chrono::steady_clock::now() + milliseconds(10'000);
-    while (service_->streams() != count &&
+    while (service_->open_streams() != count &&
+           std::chrono::steady_clock::now() < late) {
+      std::this_thread::yield();
+    }
+  }
+
+  // Until so many imports have begun to write, or for ten seconds.
+  void AwaitImports(size_t count) {
+    const auto late = std::chrono::steady_clock::now() + milliseconds(10'000);
+    while (testing::RecordsIn(*disk_, memory::AllImports()).size() != count &&
            std::chrono::steady_clock::now() < late) {
       std::this_thread::yield();
     }
@@ -154,7 +163,7 @@ class TransferServiceTest : public ::testing::Test {
   // Until the streams are done with what a client left behind.
   void ExpectNothingOfCopy() {
     AwaitStreams(0);
-    EXPECT_EQ(service_->streams(), 0u);
+    EXPECT_EQ(service_->open_streams(), 0u);
     EXPECT_TRUE(absl::IsNotFound(memory_->Find(kCopyName).status()));
     EXPECT_TRUE(testing::RecordsIn(*disk_, memory::AllImports()).empty());
     // Two sessions have records, and nobody else.
@@ -168,7 +177,8 @@ class TransferServiceTest : public ::testing::Test {
   base::RealClock clock_;
   Metrics metrics_{"test", "test"};
   Executor executor_{{.threads = 2}};
-  Limits limits_{&clock_,
+  testing::FakeClock limits_clock_;
+  Limits limits_{&limits_clock_,
                  {.bytes = [](const std::string&) { return 0; },
                   .sessions = [](const std::string&) { return 2; }}};
   Door door_{&executor_, &metrics_, &limits_, &clock_};
@@ -280,25 +290,84 @@ TEST_F(TransferServiceTest, AClientThatReadsOnePartAndVanishesFreesItsSlot) {
   ExpectNothingOfCopy();
 }
 
-TEST_F(TransferServiceTest, MoreStreamsThanThereAreSlotsAreRefused) {
+TEST_F(TransferServiceTest, ANamespaceHasHalfTheStreamsAndNobodyMore) {
   v1::ImportSessionRequest start = Export(kText)[0];
+  AwaitStreams(0);  // The export is gone, and its place is free.
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
   std::vector<std::unique_ptr<grpc::ClientWriter<v1::ImportSessionRequest>>>
       writers;
-  for (size_t i = 0; i < TransferService::kStreamsMax; ++i) {
-    contexts.push_back(std::make_unique<grpc::ClientContext>());
-    writers.push_back(stub_->ImportSession(contexts.back().get(), &response_));
-    ASSERT_TRUE(writers.back()->Write(start));
+  const std::string others = "namespaces/others/sessions/copy";
+  for (const std::string& name : {std::string(kCopy), others}) {
+    start.mutable_start()->set_session(name);
+    for (size_t i = 0; i < TransferService::kStreamsMax / 2; ++i) {
+      contexts.push_back(std::make_unique<grpc::ClientContext>());
+      writers.push_back(
+          stub_->ImportSession(contexts.back().get(), &response_));
+      ASSERT_TRUE(writers.back()->Write(start));
+    }
+    AwaitImports(writers.size());
+    EXPECT_EQ(base::DetailOf(Import({start})).reason, "TOO_MANY_STREAMS");
   }
-  AwaitStreams(TransferService::kStreamsMax);
+  start.mutable_start()->set_session("namespaces/third/sessions/copy");
   EXPECT_EQ(base::DetailOf(Import({start})).reason, "TOO_MANY_STREAMS");
   for (auto& open : contexts) open->TryCancel();
   for (auto& open : writers) open->Finish();
   ExpectNothingOfCopy();
 }
 
+TEST_F(TransferServiceTest, AnImportThatSendsNothingMoreIsEnded) {
+  grpc::ClientContext context;
+  const auto idle = stub_->ImportSession(&context, &response_);
+  ASSERT_TRUE(idle->Write(Export(kText)[0]));
+  AwaitImports(1);
+  AwaitStreams(1);  // The export is gone.
+  service_->EndIdleStreams(std::chrono::hours(1));
+  EXPECT_EQ(service_->open_streams(), 1u);
+  while (service_->open_streams() > 0) {
+    service_->EndIdleStreams(std::chrono::nanoseconds(1));
+  }
+  EXPECT_EQ(base::DetailOf(proto::FromGrpc(idle->Finish())).reason,
+            "STREAM_IDLE");
+  ExpectNothingOfCopy();
+}
+
+TEST_F(TransferServiceTest, AnExportThatNobodyReadsIsEnded) {
+  v1::ExportSessionRequest request;
+  request.set_session(kTokens);
+  grpc::ClientContext context;
+  const auto reader = stub_->ExportSession(&context, request);
+  AwaitStreams(1);
+  service_->EndIdleStreams(std::chrono::hours(1));
+  EXPECT_EQ(service_->open_streams(), 1u);
+  while (service_->open_streams() > 0) {
+    service_->EndIdleStreams(std::chrono::nanoseconds(1));
+  }
+  v1::ExportSessionResponse part;
+  while (reader->Read(&part)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(TransferServiceTest, DrainEndsAnImportThatWaits) {
+  grpc::ClientContext context;
+  const auto idle = stub_->ImportSession(&context, &response_);
+  ASSERT_TRUE(idle->Write(Export(kText)[0]));
+  AwaitImports(1);
+  service_->Drain();
+  EXPECT_EQ(base::DetailOf(proto::FromGrpc(idle->Finish())).reason, "DRAINING");
+  EXPECT_EQ(base::DetailOf(Import({})).reason, "DRAINING");
+  ExpectNothingOfCopy();
+}
+
 TEST_F(TransferServiceTest, AnImportEndsWhereItsNamespaceMayHoldNoMore) {
   const Parts parts = Export(kTokens);
+  // What is stored is counted again at nearly every part.
+  const std::jthread time([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      limits_clock_.Pass(std::chrono::seconds(10));
+      std::this_thread::yield();
+    }
+  });
   for (const auto& [limit, reason] :
        {std::pair(R"({"bytes": 2500000})", "QUOTA_BYTES"),
         std::pair(R"({"sessions": 2})", "QUOTA_SESSIONS")}) {
@@ -311,15 +380,38 @@ TEST_F(TransferServiceTest, AnImportEndsWhereItsNamespaceMayHoldNoMore) {
   EXPECT_EQ(Import(parts), absl::OkStatus());
 }
 
-// Who says nothing is nobody yet, and takes no slot from those who are known.
-TEST_F(TransferServiceTest, AStreamThatSaysNothingTakesNoSlot) {
+TEST_F(TransferServiceTest, AnImportHoldsOnePlaceForItsSession) {
+  const Parts parts = Export(kTokens);
+  // Two are there, so that one place is left: for all parts of the first.
+  limits_.Set(ParseLimitTable(R"({"default": {"sessions": 3}})").value());
   grpc::ClientContext context;
-  const auto silent = stub_->ImportSession(&context, &response_);
-  EXPECT_EQ(Import(Export(kText)), absl::OkStatus());
-  AwaitStreams(0);
-  EXPECT_EQ(service_->streams(), 0u);
-  context.TryCancel();
-  silent->Finish();
+  v1::ImportSessionResponse slow_response;
+  const auto slow = stub_->ImportSession(&context, &slow_response);
+  ASSERT_TRUE(slow->Write(parts[0]));
+  AwaitImports(1);
+  const absl::Status second =
+      Import(Export(kText, "namespaces/n/sessions/other"));
+  EXPECT_EQ(base::DetailOf(second).reason, "QUOTA_SESSIONS") << second;
+  EXPECT_TRUE(base::DetailOf(second).retry_after);
+  for (size_t i = 1; i < parts.size(); ++i) slow->Write(parts[i]);
+  slow->WritesDone();
+  EXPECT_TRUE(slow->Finish().ok());
+}
+
+// Who says nothing takes no place from those who do.
+TEST_F(TransferServiceTest, SilentStreamsAreNoNamespaces) {
+  const Parts parts = Export(kText);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientWriter<v1::ImportSessionRequest>>>
+      silent;
+  for (size_t i = 0; i + 1 < TransferService::kStreamsMax / 2; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    silent.push_back(stub_->ImportSession(contexts.back().get(), &response_));
+  }
+  AwaitStreams(silent.size());
+  EXPECT_EQ(Import(parts), absl::OkStatus());
+  for (auto& open : contexts) open->TryCancel();
+  for (auto& open : silent) open->Finish();
 }
 
 TEST_F(TransferServiceTest, TwoImportsOfANameMakeOneSession) {
@@ -464,16 +556,6 @@ TEST_F(TransferServiceTest, WhatIsWrongInTextIsNamedAndLeavesNothing) {
     EXPECT_EQ(base::DetailOf(status).field, wrongs[i].field) << status;
     ExpectNothingOfCopy();
   }
-}
-
-TEST(StreamSlots, AreTakenAndGivenBack) {
-  StreamSlots slots(2);
-  EXPECT_TRUE(slots.Take().ok());
-  EXPECT_TRUE(slots.Take().ok());
-  EXPECT_EQ(base::DetailOf(slots.Take()).reason, "TOO_MANY_STREAMS");
-  slots.Give();
-  EXPECT_TRUE(slots.Take().ok());
-  EXPECT_EQ(slots.open(), 2u);
 }
 
 }  // namespace
