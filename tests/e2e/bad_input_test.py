@@ -123,6 +123,19 @@ class BadInput(CliTest):
         self.assertIn('open in another process', second.stderr)
         self.assert_serves()
 
+    def test_a_second_server_on_the_addresses_is_told_the_flags(self):
+        first = self.server.address
+        for listen, metrics, named in ((first, first, '--listen'),
+                                       ('127.0.0.1:0', first, '--metrics-listen')):
+            second = subprocess.run(
+                [cli.MNEME, 'serve', '--data', str(self.folder / 'second'), '--listen',
+                 listen, '--metrics-listen', metrics], capture_output=True, text=True,
+                timeout=60, check=False)
+            self.assertEqual(second.returncode, REFUSED, second.stderr)
+            self.assertIn(first, second.stderr)
+            self.assertIn(f'with {named}', second.stderr)
+        self.assert_serves()
+
     def test_a_command_without_a_server_says_so(self):
         self.server.kill()
         done = cli.mneme(self.server, '--timeout', '2', 'show', 's')
