@@ -144,7 +144,7 @@ TEST(Cli, EveryKindOfFailureHasItsExitCode) {
       {absl::StatusCode::kDataLoss, kExitFailed},
       {absl::StatusCode::kInvalidArgument, kExitUsage},
       {absl::StatusCode::kNotFound, kExitNotFound},
-      {absl::StatusCode::kResourceExhausted, kExitUnavailable},
+      {absl::StatusCode::kResourceExhausted, kExitRefused},
       {absl::StatusCode::kFailedPrecondition, kExitRefused},
       {absl::StatusCode::kPermissionDenied, kExitRefused},
   };
