@@ -30,6 +30,8 @@ struct ClientOptions {
   // after UNAVAILABLE or a RESOURCE_EXHAUSTED that carries RetryInfo, with
   // exponential back-off that starts at the larger of 50 ms and RetryInfo.
   int attempts = 4;
+  // Told why before each pause between two tries, on the caller's thread.
+  std::function<void(const absl::Status&)> on_retry = {};
 };
 
 // Channel to "host:port" or "unix:/path", with the message limits and keepalive
@@ -37,9 +39,9 @@ struct ClientOptions {
 std::shared_ptr<grpc::Channel> Connect(const std::string& address);
 
 // The same with TLS and a token for every call, also for those of a stub.
-// Errors:   INVALID_ARGUMENT for a file that cannot be used;
-// FAILED_PRECONDITION
-//           PLAINTEXT_TOKEN. Whether the server takes them, its answers say.
+// Errors:   INVALID_ARGUMENT for an address, or a file, that cannot be used;
+//           FAILED_PRECONDITION PLAINTEXT_TOKEN. Whether the server takes them,
+//           its answers say.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(
     const std::string& address, const Credentials& credentials);
 
