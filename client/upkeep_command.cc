@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -30,6 +31,10 @@ constexpr Advice kAdvice[] = {
     {"NO_SERVER", "server",
      "start one with `mneme serve --data DIR`, or look at the directory itself "
      "with `mneme doctor --data DIR`"},
+    {"SERVER_NOT_TRUSTED", "server",
+     "whoever answers there may not be whom you trust: send it nothing before "
+     "this is clear"},
+    {"NOT_A_SERVER", "server", "name the right one with --server"},
     {"DEADLINE_EXCEEDED", "server",
      "it is busy or stuck: allow more with --timeout, look at its log"},
     {"DATA_DIR_IN_USE", "directory",
@@ -172,8 +177,16 @@ absl::StatusOr<int> RunVerifyForgotten(Context& context) {
 
 absl::StatusOr<int> RunDoctor(Context& context) {
   const absl::StatusOr<v1::DiagnoseResponse> response = Ask(context);
-  if (!response.ok() && absl::IsInvalidArgument(response.status())) {
+  if (absl::IsInvalidArgument(response.status()) ||
+      absl::IsUnauthenticated(response.status())) {
     return response.status();
+  }
+  if (base::DetailOf(response.status()).reason == "SCOPE_MISSING") {
+    return base::Error(response.status().code(),
+                       absl::StrCat(response.status().message(),
+                                    ". Use a token with the scope *:admin "
+                                    "(--token-file)"),
+                       base::DetailOf(response.status()));
   }
   const v1::DiagnoseResponse findings =
       response.ok() ? *response : Explained(context.Explain(response.status()));

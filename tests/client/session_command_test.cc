@@ -56,6 +56,15 @@ TEST_F(SessionCommand, StatsWithoutASessionAreTheServers) {
   EXPECT_THAT(ran.out, HasSubstr("AVX2"));
 }
 
+TEST_F(SessionCommand, StatsThatAreNotGivenAreNotShownAsZero) {
+  fake_.stats_response.mutable_server()->set_version("1.2");
+  const Ran ran = RunOn(fake_, {"stats"});
+  EXPECT_EQ(ran.code, kExitOk) << ran.err;
+  EXPECT_EQ(ran.out,
+            "server               1.2\n"
+            "the rest is shown to callers with the scope read on *\n");
+}
+
 TEST_F(SessionCommand, CreateTakesAProfileByNameOrFile) {
   const TemporaryDir dir;
   EXPECT_EQ(RunOn(fake_, {"create", "s1"}).code, kExitOk);
