@@ -50,7 +50,7 @@ Examples:
 
 Exit codes:
     0  done                         4  no server, or too busy: try again
-    1  the server or store failed   5  refused: a precondition or permission
+    1  the server or store failed   5  refused: a precondition, permission, quota
     2  wrong flags or arguments     6  verify found something
     3  no such session or file    130  interrupted)";
 
@@ -130,7 +130,8 @@ void AddAppend(CLI::App& app, CommandLine& line) {
 A missing session is created with the profile "text" (not for --tensors).
 Files are cut into parts with an id made of their words: after a crash or
 Ctrl-C the same command appends only what is missing, and a file that is
-already there is not remembered twice. --text always adds an entry.
+already there is not remembered twice. --text always adds an entry. A source is
+known by its name as it is spelt; to replace one: forget --source, then append.
 
 Examples:
   mneme append book chapter1.txt chapter2.txt
@@ -148,7 +149,7 @@ Examples:
                    "key_dim], values, and maybe positions (I64)")
       ->type_name("FILE");
   command->add_option("--role", options->role, "Who said it");
-  command->add_option("--time", options->time, "When, ISO 8601");
+  command->add_option("--time", options->time, "When, ISO 8601; UTC without a zone");
   command->add_option("--source", options->source,
                       "Document or conversation (default: the file's path)");
   auto pairs = AddPairs(command, "A fact of your own; may be repeated");
@@ -396,7 +397,7 @@ Examples:
   command->add_option("--seqs", options->seqs, "Tokens by their seq")
       ->type_name("BEGIN:END");
   command
-      ->add_option("--since", options->since, "Entries of this time or later")
+      ->add_option("--since", options->since, "Entries of this time or later (UTC without a zone)")
       ->type_name("TIME");
   command->add_option("--until", options->until, "Entries of before this time")
       ->type_name("TIME");
