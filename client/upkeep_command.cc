@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "client/client.h"
+#include "client/interrupt.h"
 #include "client/output.h"
 #include "client/render.h"
 #include "client/units.h"
@@ -149,6 +150,9 @@ void RenderForgotten(const v1::VerifyForgottenResponse& response,
 
 absl::StatusOr<int> RunCompact(Context& context) {
   ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
+  const LastWords words(context.data_dir().empty()
+                            ? "the server goes on compacting"
+                            : "nothing is lost; the same command starts over");
   ASSIGN_OR_RETURN(const v1::CompactResponse response, client->Compact());
   if (context.json()) {
     context.out() << ToJson(response) << std::endl;
@@ -163,6 +167,7 @@ absl::StatusOr<int> RunCompact(Context& context) {
 
 absl::StatusOr<int> RunVerifyForgotten(Context& context) {
   ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
+  const LastWords words("the search is not finished");
   ASSIGN_OR_RETURN(const v1::VerifyForgottenResponse response,
                    client->VerifyForgotten());
   if (context.json()) {

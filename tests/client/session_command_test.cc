@@ -9,6 +9,7 @@
 namespace mneme::client {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::FakeMemory;
 using ::testing::HasSubstr;
@@ -63,6 +64,41 @@ TEST_F(SessionCommand, StatsThatAreNotGivenAreNotShownAsZero) {
   EXPECT_EQ(ran.out,
             "server               1.2\n"
             "the rest is shown to callers with the scope read on *\n");
+}
+
+TEST_F(SessionCommand, AMissingSessionIsAnsweredByTheNearestName) {
+  fake_.AddSession("namespaces/team/sessions/diary");
+  for (const char* command : {"show", "verify"}) {
+    const Ran near = RunOn(fake_, {command, "team/dairy"});
+    EXPECT_EQ(near.code, kExitNotFound);
+    EXPECT_EQ(near.err,
+              "mneme: no session namespaces/team/sessions/dairy (did you mean "
+              "\"team/diary\"?)\n");
+  }
+  EXPECT_EQ(RunOn(fake_, {"show", "team/else"}).err,
+            "mneme: no session namespaces/team/sessions/else (`mneme sessions "
+            "team` lists them)\n");
+}
+
+TEST_F(SessionCommand, AProfileFilesUnknownKeyIsNamed) {
+  const TemporaryDir dir;
+  const auto create = [&](const std::string& json) {
+    const Ran ran = RunOn(
+        fake_, {"create", "s1", "--profile-file", dir.Write("p.json", json)});
+    EXPECT_EQ(ran.code, kExitUsage);
+    EXPECT_THAT(ran.err, HasSubstr("p.json"));
+    return ran.err;
+  };
+  EXPECT_THAT(create(R"({"layers": 1, "querry_heads": 4})"),
+              HasSubstr("did you mean \"query_heads\"?"));
+  EXPECT_THAT(create(R"({"knn": {"topk": 4}})"),
+              AllOf(HasSubstr("\"knn.topk\""),
+                    HasSubstr("did you mean \"knn.top_k\"?")));
+  EXPECT_THAT(fake_.calls, IsEmpty());
+  EXPECT_EQ(RunOn(fake_, {"create", "s1", "--profile-file",
+                          dir.Write("p.json", R"({"queryHeads": 4})")})
+                .code,
+            kExitOk);
 }
 
 TEST_F(SessionCommand, CreateTakesAProfileByNameOrFile) {
