@@ -47,7 +47,9 @@ TEST_F(SessionCommand, ShowDescribesOrSaysThatThereIsNone) {
   EXPECT_THAT(RunOn(fake_, {"show", "s1"}).out, HasSubstr("42"));
   const Ran ran = RunOn(fake_, {"show", "s2"});
   EXPECT_EQ(ran.code, kExitNotFound);
-  EXPECT_EQ(ran.err, "mneme: no session namespaces/default/sessions/s2\n");
+  EXPECT_EQ(ran.err,
+            "mneme: no session namespaces/default/sessions/s2 (did you mean "
+            "\"s1\"?)\n");
 }
 
 TEST_F(SessionCommand, StatsWithoutASessionAreTheServers) {
