@@ -5,11 +5,11 @@
 #include "absl/strings/str_join.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/suggest.h"
 #include "client/client.h"
 #include "client/output.h"
 #include "client/render.h"
 #include "client/safetensors.h"
-#include "client/suggest.h"
 #include "client/token_rows.h"
 
 namespace mneme::client {
@@ -26,8 +26,9 @@ absl::StatusOr<v1::Tier> ParseTier(const std::string& name) {
   }
   return base::InvalidField(
       "--tiers",
-      absl::StrCat("\"", name, "\"",
-                   DidYouMean(name, {"sink", "window", "knn", "compressive"})),
+      absl::StrCat(
+          "\"", name, "\"",
+          base::DidYouMean(name, {"sink", "window", "knn", "compressive"})),
       "sink, window, knn or compressive, with commas between");
 }
 

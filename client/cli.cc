@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/trace_parent.h"
+#include "base/usage.h"
 #include "client/append_command.h"
 #include "client/attend_command.h"
 #include "client/context.h"
@@ -22,7 +23,6 @@
 #include "client/recall_command.h"
 #include "client/session_command.h"
 #include "client/snapshot_command.h"
-#include "client/suggest.h"
 #include "client/tokens_command.h"
 #include "client/transfer_command.h"
 #include "client/upkeep_command.h"
@@ -32,6 +32,9 @@ namespace {
 
 constexpr char kServe[] = "serve";
 constexpr char kToken[] = "token";
+
+// What a server gives at once; it would say so too, but not to "many".
+constexpr int kPassagesMax = 1000;
 
 constexpr char kFooter[] = R"(
 Sessions are named NAME (namespace "default"), NAMESPACE/NAME, or in full.
@@ -51,7 +54,7 @@ Examples:
 
 Exit codes:
     0  done                         4  no server, or too busy: try again
-    1  the server or store failed   5  refused: a precondition or permission
+    1  the server or store failed   5  refused: a precondition, permission, quota
     2  wrong flags or arguments     6  verify found something
     3  no such session or file    130  interrupted)";
 
@@ -131,7 +134,8 @@ void AddAppend(CLI::App& app, CommandLine& line) {
 A missing session is created with the profile "text" (not for --tensors).
 Files are cut into parts with an id made of their words: after a crash or
 Ctrl-C the same command appends only what is missing, and a file that is
-already there is not remembered twice. --text always adds an entry.
+already there is not remembered twice. --text always adds an entry. A source is
+known by its name as it is spelt; to replace one: forget --source, then append.
 
 Examples:
   mneme append book chapter1.txt chapter2.txt
@@ -149,7 +153,8 @@ Examples:
                    "key_dim], values, and maybe positions (I64)")
       ->type_name("FILE");
   command->add_option("--role", options->role, "Who said it");
-  command->add_option("--time", options->time, "When, ISO 8601");
+  command->add_option("--time", options->time,
+                      "When, ISO 8601; UTC without a zone");
   command->add_option("--source", options->source,
                       "Document or conversation (default: the file's path)");
   auto pairs = AddPairs(command, "A fact of your own; may be repeated");
@@ -172,8 +177,10 @@ Examples:
   auto options = std::make_shared<RecallOptions>();
   AddSession(command, options->session);
   AddQuery(command, options->query);
-  command->add_option("-k,--limit", options->limit,
-                      "Passages at most (default 10)");
+  command
+      ->add_option("-k,--limit", options->limit,
+                   "Passages at most (default 10)")
+      ->check(CLI::Range(1, kPassagesMax));
   auto pairs = AddFilter(command, options->filter);
   command->add_flag("--explain", options->explain,
                     "Show where each share comes from");
@@ -397,7 +404,8 @@ Examples:
   command->add_option("--seqs", options->seqs, "Tokens by their seq")
       ->type_name("BEGIN:END");
   command
-      ->add_option("--since", options->since, "Entries of this time or later")
+      ->add_option("--since", options->since,
+                   "Entries of this time or later (UTC without a zone)")
       ->type_name("TIME");
   command->add_option("--until", options->until, "Entries of before this time")
       ->type_name("TIME");
@@ -731,58 +739,9 @@ void AddCommands(CLI::App& app, CommandLine& line) {
               "Make and revoke tokens (see mneme token --help)");
 }
 
-std::vector<std::string> CommandNames(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands({})) {
-    names.push_back(command->get_name());
-  }
-  return names;
-}
-
-std::vector<std::string> FlagNames(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) {
-      names.push_back("--" + name);
-    }
-  }
-  return names;
-}
-
-// What is wrong with the command line, and what was probably meant.
 absl::Status UsageError(const CLI::App& app, const CLI::ParseError& error) {
-  const CLI::App* command = nullptr;  // The innermost, e.g. `profiles show`.
-  std::string words;
-  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
-    command = at = at->get_subcommands().front();
-    absl::StrAppend(&words, command->get_name(), " ");
-  }
-  std::string message = error.what();
-  const std::vector<std::string> left = app.remaining(/*recurse=*/true);
-  if (!left.empty()) {
-    const std::string word = left.front().substr(0, left.front().find('='));
-    if (word.rfind('-', 0) == 0) {
-      std::vector<std::string> flags = FlagNames(app);
-      if (command != nullptr) {
-        const std::vector<std::string> own = FlagNames(*command);
-        flags.insert(flags.begin(), own.begin(), own.end());
-      }
-      message =
-          absl::StrCat("unknown flag \"", word, "\"", DidYouMean(word, flags));
-    } else if (command == nullptr) {
-      message = absl::StrCat("unknown command \"", word, "\"",
-                             DidYouMean(word, CommandNames(app)));
-    } else {
-      message = absl::StrCat("unexpected argument \"", word, "\"",
-                             DidYouMean(word, CommandNames(*command)));
-    }
-  }
-  absl::StrAppend(&message, "\nSee `mneme ", words, "--help`.");
-  return base::Error(absl::StatusCode::kInvalidArgument, message,
-                     {.reason = "USAGE",
-                      .field = "",
-                      .metadata = {},
-                      .retry_after = std::nullopt});
+  return base::Error(absl::StatusCode::kInvalidArgument,
+                     base::UsageMessage(app, error), {.reason = "USAGE"});
 }
 
 // Whether errors are to be JSON, asked of a line that may not parse.
@@ -834,7 +793,8 @@ int RunCli(int argc, const char* const* argv, const ServerHooks& hooks) {
     code = absl::DataLossError("the answer could not be written to the output");
   }
   if (code.ok()) return *code;
-  const absl::Status status = context.Explain(code.status());
+  const absl::Status status =
+      WithNearestSession(context.Explain(code.status()), context);
   PrintError(status, context.json(), context.err());
   return ExitCodeOf(status);
 }

@@ -44,7 +44,7 @@ enum ExitCode : int {
   kExitUsage = 2,     // Wrong flags or arguments, or INVALID_ARGUMENT.
   kExitNotFound = 3,  // No such session, entry, file.
   kExitUnavailable = 4,  // No server, a deadline, a full queue: try again.
-  kExitRefused = 5,      // A precondition or a permission.
+  kExitRefused = 5,      // A precondition, a permission or a quota.
   kExitNotClean = 6,     // verify found something.
   kExitInterrupted = 130,
 };

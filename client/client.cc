@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/pem.h"
 #include "base/status_macros.h"
+#include "client/address.h"
 #include "proto/status.h"
 
 namespace mneme::client {
@@ -84,6 +86,7 @@ absl::StatusOr<Response> Call(Stub& stub, const ClientOptions& options,
     const milliseconds pause = std::max(
         backoff, base::DetailOf(status).retry_after.value_or(milliseconds(0)));
     if (SteadyClock::now() + pause >= deadline) return status;
+    if (options.on_retry) options.on_retry(status);
     std::this_thread::sleep_for(pause);
     backoff = std::min(2 * backoff, kBackoffMax);
   }
@@ -128,8 +131,7 @@ absl::StatusOr<std::string> ReadPem(const std::string& path,
   if (path.empty()) return std::string();
   std::ifstream file(path, std::ios::binary);
   std::string pem{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad() ||
-      pem.find("-----BEGIN ") == std::string::npos) {
+  if (!file.is_open() || file.bad()) {
     return base::InvalidField(field, base::Quoted(path),
                               "a PEM file that can be read");
   }
@@ -143,6 +145,15 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TransportOf(
     return base::InvalidField(
         credentials.key_file.empty() ? "tls_key" : "tls_cert", "nothing",
         "both a certificate and its key");
+  }
+  // gRPC would log what it thinks of them, and say that nobody answers.
+  if (!credentials.ca_file.empty()) {
+    RETURN_IF_ERROR(
+        base::ReadCertificate("tls_ca", credentials.ca_file).status());
+  }
+  if (!credentials.cert_file.empty()) {
+    RETURN_IF_ERROR(base::CheckKeyPair("tls_cert", credentials.cert_file,
+                                       "tls_key", credentials.key_file));
   }
   grpc::SslCredentialsOptions options;
   ASSIGN_OR_RETURN(options.pem_root_certs,
@@ -183,6 +194,7 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(
     const std::string& address, const Credentials& credentials) {
+  RETURN_IF_ERROR(CheckAddress(address));
   RETURN_IF_ERROR(CheckNotOverheard(credentials, address));
   ASSIGN_OR_RETURN(const std::string token, TokenOf(credentials));
   ASSIGN_OR_RETURN(const auto transport, TransportOf(credentials));

@@ -33,6 +33,8 @@ struct ClientOptions {
   // Of every call: the caller's span, as base/trace_parent.h shows it; or
   // empty.
   std::string traceparent = {};
+  // Told why before each pause between two tries, on the caller's thread.
+  std::function<void(const absl::Status&)> on_retry = {};
 };
 
 // Channel to "host:port" or "unix:/path", with the message limits and keepalive
@@ -40,9 +42,9 @@ struct ClientOptions {
 std::shared_ptr<grpc::Channel> Connect(const std::string& address);
 
 // The same with TLS and a token for every call, also for those of a stub.
-// Errors:   INVALID_ARGUMENT for a file that cannot be used;
-// FAILED_PRECONDITION
-//           PLAINTEXT_TOKEN. Whether the server takes them, its answers say.
+// Errors:   INVALID_ARGUMENT for an address, or a file, that cannot be used;
+//           FAILED_PRECONDITION PLAINTEXT_TOKEN. Whether the server takes them,
+//           its answers say.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(
     const std::string& address, const Credentials& credentials);
 

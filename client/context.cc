@@ -1,5 +1,6 @@
 #include "client/context.h"
 
+#include <grpc/support/log.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -12,6 +13,7 @@
 #include "base/error.h"
 #include "base/trace_parent.h"
 #include "client/client.h"
+#include "client/unreachable.h"
 
 namespace mneme::client {
 namespace {
@@ -43,6 +45,9 @@ std::string TraceParentOf(const GlobalOptions& options) {
   const std::string inherited = Variable("TRACEPARENT");
   return base::IsTraceParent(inherited) ? inherited : "";
 }
+
+// What gRPC logs of a connection that fails, the status says as well.
+void Ignore(gpr_log_func_args*) {}
 
 }  // namespace
 
@@ -80,8 +85,10 @@ absl::Status Context::Restore(const std::string& snapshot) const {
 
 absl::StatusOr<Client*> Context::OpenWith(std::chrono::seconds deadline,
                                           bool create) {
-  ClientOptions client_options{.deadline = deadline,
-                               .traceparent = TraceParentOf(options_)};
+  ClientOptions client_options{
+      .deadline = deadline,
+      .traceparent = TraceParentOf(options_),
+      .on_retry = [this](const absl::Status& status) { Waits(status); }};
   if (options_.timeout_seconds) {
     client_options.deadline = std::chrono::milliseconds(
         std::llround(std::ceil(*options_.timeout_seconds * 1000)));
@@ -102,28 +109,25 @@ absl::StatusOr<Client*> Context::OpenWith(std::chrono::seconds deadline,
   address_ = options_.server;
   if (address_.empty()) address_ = Variable(kServerVariable);
   if (address_.empty()) address_ = kDefaultAddress;
+  if (Variable("GRPC_VERBOSITY").empty()) gpr_set_log_function(Ignore);
   auto channel = Connect(address_, WithEnvironment(options_.credentials));
   if (!channel.ok()) return channel.status();
   client_ = std::make_unique<Client>(*std::move(channel), client_options);
   return client_.get();
 }
 
+void Context::Waits(const absl::Status& status) {
+  if (base::DetailOf(status).quota.empty() || json() || told_to_wait_) return;
+  told_to_wait_ = true;
+  // A progress bar may stand on the line.
+  err() << (terminal_.err_is_terminal ? "\r\033[K" : "")
+        << "waiting for the server's limits: " << status.message() << std::endl;
+}
+
 absl::Status Context::Explain(const absl::Status& status) const {
   // A reason means that a server did answer.
   const bool silent = base::DetailOf(status).reason.empty();
   if (address_.empty() || !silent) return status;
-  if (absl::IsUnavailable(status)) {
-    return base::Error(
-        status.code(),
-        absl::StrCat("no server answers at ", address_, " (", status.message(),
-                     ").\nStart one with `mneme serve`, name another with "
-                     "--server, or work on a directory with --data DIR. A "
-                     "server with TLS needs --tls-ca FILE."),
-        {.reason = "NO_SERVER",
-         .field = "",
-         .metadata = {{"address", address_}},
-         .retry_after = std::nullopt});
-  }
   if (absl::IsDeadlineExceeded(status)) {
     return base::Error(
         status.code(),
@@ -134,7 +138,7 @@ absl::Status Context::Explain(const absl::Status& status) const {
          .metadata = {{"address", address_}},
          .retry_after = std::nullopt});
   }
-  return status;
+  return Unreachable(status, address_, WithEnvironment(options_.credentials));
 }
 
 }  // namespace mneme::client

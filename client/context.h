@@ -76,8 +76,8 @@ class Context {
   // --data; what the server's side says.
   absl::Status Restore(const std::string& snapshot) const;
 
-  // `status` as a person should read it: an unreachable server is named, with
-  // what to do about it.
+  // `status` as a person should read it: a server that is not reached is named,
+  // with what to do about it.
   absl::Status Explain(const absl::Status& status) const;
 
   bool json() const { return options_.json; }
@@ -88,11 +88,14 @@ class Context {
 
  private:
   absl::StatusOr<Client*> OpenWith(std::chrono::seconds deadline, bool create);
+  // Says once why a person has to wait for a quota.
+  void Waits(const absl::Status& status);
 
   const GlobalOptions options_;
   const ServerHooks& hooks_;
   const Terminal terminal_;
   std::string address_;  // Empty with --data and before Open.
+  bool told_to_wait_ = false;
   std::optional<EmbeddedServer> embedded_;
   std::unique_ptr<Client> client_;
 };

@@ -5,6 +5,8 @@
 
 #include <signal.h>
 
+#include <string>
+
 namespace mneme::client {
 
 // While it lives, the first SIGINT is only noted; a second one ends the process
@@ -18,6 +20,20 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
   bool requested() const;
+
+ private:
+  struct sigaction before_;
+};
+
+// While it lives, SIGINT prints `words` on standard error and ends the process
+// as usual: for a command that waits for one long answer.
+// Threads: one at a time in a process, and no InterruptGuard.
+class LastWords {
+ public:
+  explicit LastWords(const std::string& words);
+  ~LastWords();
+  LastWords(const LastWords&) = delete;
+  LastWords& operator=(const LastWords&) = delete;
 
  private:
   struct sigaction before_;

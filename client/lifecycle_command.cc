@@ -125,12 +125,11 @@ absl::Status Follow(const std::string& operation, bool wait, Client& client,
   return absl::OkStatus();
 }
 
-void Show(const v1::Session& session, Context& context) {
-  if (context.json()) {
-    context.out() << ToJson(session) << std::endl;
-  } else {
-    RenderSession(session, context.out());
-  }
+// When `session` goes, as the end of a sentence.
+std::string EndOf(const v1::Session& session) {
+  if (!session.has_ttl()) return "kept until it is deleted";
+  return absl::StrCat("deleted ", FormatDuration(session.ttl()),
+                      " after its last change");
 }
 
 absl::StatusOr<int> DeleteAll(const DeleteOptions& options, Client& client,
@@ -170,6 +169,12 @@ absl::StatusOr<int> RunForget(const ForgetOptions& options, Context& context) {
     context.out() << (options.dry_run ? "would forget " : "forgot ")
                   << response.entries() << " entries, " << response.tokens()
                   << " tokens" << std::endl;
+    const v1::SeqRange& named = request.seq_range();
+    if (named.has_end() && named.end() - named.begin() < response.tokens()) {
+      context.out() << "that is more than the " << named.end() - named.begin()
+                    << " that were named: of text, whole entries go"
+                    << std::endl;
+    }
   }
   RETURN_IF_ERROR(Follow(response.operation(), options.wait, *client, context));
   return kExitOk;
@@ -191,7 +196,14 @@ absl::StatusOr<int> RunFork(const ForkOptions& options, Context& context) {
   }
   ASSIGN_OR_RETURN(Client * client, context.Open());
   ASSIGN_OR_RETURN(const v1::Session fork, client->ForkSession(request));
-  Show(fork, context);
+  if (context.json()) {
+    context.out() << ToJson(fork) << std::endl;
+  } else {
+    context.out() << ShortName(fork.name()) << ": "
+                  << ShortName(request.session()) << " up to seq "
+                  << fork.seq_next() << ", " << fork.entries() << " entries, "
+                  << fork.tokens() << " tokens; " << EndOf(fork) << std::endl;
+  }
   return kExitOk;
 }
 
@@ -204,7 +216,12 @@ absl::StatusOr<int> RunTtl(const std::string& session, const std::string& ttl,
   }
   ASSIGN_OR_RETURN(Client * client, context.Open());
   ASSIGN_OR_RETURN(const v1::Session updated, client->UpdateSession(request));
-  Show(updated, context);
+  if (context.json()) {
+    context.out() << ToJson(updated) << std::endl;
+  } else {
+    context.out() << ShortName(updated.name()) << ": " << EndOf(updated)
+                  << std::endl;
+  }
   return kExitOk;
 }
 

@@ -31,8 +31,15 @@ ExitCode ExitCodeOf(const absl::Status& status) {
       return kExitNotFound;
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kResourceExhausted:
       return kExitUnavailable;
+    case absl::StatusCode::kResourceExhausted: {
+      // What the server gives no time for, waiting does not mend: a quota, a
+      // message too large. A full disk is its operator's to mend.
+      const base::ErrorDetail detail = base::DetailOf(status);
+      return detail.retry_after || detail.reason == "DISK_FULL"
+                 ? kExitUnavailable
+                 : kExitRefused;
+    }
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kAborted:
     case absl::StatusCode::kAlreadyExists:

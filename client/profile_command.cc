@@ -5,9 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/suggest.h"
 #include "client/output.h"
 #include "client/render_profile.h"
-#include "client/suggest.h"
 
 namespace mneme::client {
 
@@ -21,10 +21,10 @@ absl::Status WithNearestPreset(Client& client, const std::string& name,
   for (const v1::ProfilePreset& preset : known->presets()) {
     names.push_back(preset.profile().name());
   }
-  return base::Error(
-      status.code(),
-      absl::StrCat(std::string(status.message()), DidYouMean(name, names)),
-      detail);
+  return base::Error(status.code(),
+                     absl::StrCat(std::string(status.message()),
+                                  base::DidYouMean(name, names)),
+                     detail);
 }
 
 absl::StatusOr<v1::ProfilePreset> FindPreset(Client& client,

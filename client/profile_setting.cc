@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
@@ -19,7 +20,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "client/suggest.h"
+#include "base/suggest.h"
 
 namespace mneme::client {
 namespace {
@@ -72,16 +73,18 @@ std::string PathTo(const std::string& name, const Descriptor& type,
   return "";
 }
 
-// `prefix` is the path up to the name that `type` does not have.
-absl::Status Unknown(const std::string& path, const std::string& prefix,
-                     const std::string& name, const Descriptor& type) {
+// `prefix` is the path up to the name that `type` does not have; `flag` was
+// given it.
+absl::Status Unknown(const std::string& flag, const std::string& path,
+                     const std::string& prefix, const std::string& name,
+                     const Descriptor& type) {
   const std::vector<std::string> names = NamesIn(type);
-  const std::string closest = Closest(name, names);
+  const std::string closest = base::Closest(name, names);
   const std::string meant = closest.empty()
                                 ? PathTo(name, *v1::Profile::descriptor(), "")
                                 : prefix + closest;
   return base::InvalidField(
-      "--set", base::Quoted(path),
+      flag, base::Quoted(path),
       absl::StrCat("one of ", prefix, absl::StrJoin(names, ", " + prefix),
                    meant.empty() ? "" : " (did you mean \"" + meant + "\"?)"));
 }
@@ -129,10 +132,10 @@ absl::StatusOr<const EnumValueDescriptor*> ValueNamed(
       return &value;
     }
   }
-  return Wrong(
-      setting, setting.value,
-      absl::StrCat("one of ", absl::StrJoin(words, ", "),
-                   DidYouMean(absl::AsciiStrToLower(setting.value), words)));
+  return Wrong(setting, setting.value,
+               absl::StrCat("one of ", absl::StrJoin(words, ", "),
+                            base::DidYouMean(
+                                absl::AsciiStrToLower(setting.value), words)));
 }
 
 // Lists of a profile hold numbers.
@@ -222,7 +225,7 @@ absl::StatusOr<Setting> Resolve(const std::string& written) {
     }
     const FieldDescriptor* field = type->FindFieldByName(name);
     if (field == nullptr || IsPreset(*field)) {
-      return Unknown(setting.path, prefix, name, *type);
+      return Unknown("--set", setting.path, prefix, name, *type);
     }
     setting.fields.push_back(field);
     type = field->message_type();  // Null for what is none.
@@ -325,6 +328,23 @@ bool HasMeaningIn(const v1::PositionEncoding& position,
   return family != nullptr && WordOf(*family) == field.name();
 }
 
+using Json = nlohmann::json;
+
+absl::Status CheckKeysIn(const Json& json, const Descriptor& type,
+                         const std::string& prefix) {
+  for (const auto& [key, value] : json.items()) {
+    const FieldDescriptor* field = type.FindFieldByName(key);
+    if (field == nullptr) field = type.FindFieldByCamelcaseName(key);
+    if (field == nullptr) {
+      return Unknown("--profile-file", prefix + key, prefix, key, type);
+    }
+    if (!IsMessage(*field) || !value.is_object()) continue;
+    RETURN_IF_ERROR(CheckKeysIn(value, *field->message_type(),
+                                prefix + field->name() + "."));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 bool IsAbsent(const Message& message, const FieldDescriptor& field) {
@@ -361,6 +381,12 @@ std::string WordOf(const EnumValueDescriptor& value) {
   const std::string prefix(
       absl::StripSuffix(value.type()->value(0)->name(), kZero));
   return absl::AsciiStrToLower(absl::StripPrefix(value.name(), prefix));
+}
+
+absl::Status CheckKeys(const std::string& json) {
+  const Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (!parsed.is_object()) return absl::OkStatus();
+  return CheckKeysIn(parsed, *v1::Profile::descriptor(), "");
 }
 
 absl::StatusOr<v1::Profile> WithSettings(

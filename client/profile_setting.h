@@ -27,6 +27,12 @@ bool IsAbsent(const google::protobuf::Message& message,
 bool HasMeaning(const google::protobuf::Message& message,
                 const google::protobuf::FieldDescriptor& field);
 
+// Whether every key of `json`, a profile in protobuf JSON, is a setting; what
+// else is wrong with it is left to who parses it.
+// Errors: INVALID_ARGUMENT on --profile-file that names the key and what was
+//         probably meant.
+absl::Status CheckKeys(const std::string& json);
+
 // `profile` with every one of `settings` over it, in order, each PATH=VALUE:
 // numbers, true or false, an enum's value with or without its type's name and
 // in any case, a list with commas; with nothing behind the "=" the field

@@ -241,6 +241,10 @@ void RenderStats(const v1::StatsResponse& response, std::ostream& out) {
   }
   const v1::ServerStats& server = response.server();
   Row(out, "server", Printable(server.version()));
+  if (server.kernel_target().empty()) {  // No server leaves that out.
+    out << "the rest is shown to callers with the scope read on *\n";
+    return;
+  }
   Row(out, "sessions",
       absl::StrFormat("%d, %d of them open", server.sessions(),
                       server.open_sessions()));

@@ -9,9 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/suggest.h"
 #include "client/client.h"
 #include "client/duration.h"
 #include "client/input_file.h"
+#include "client/interrupt.h"
 #include "client/output.h"
 #include "client/profile_command.h"
 #include "client/profile_setting.h"
@@ -50,6 +52,9 @@ absl::StatusOr<v1::ListSessionsResponse> ListAll(Client& client,
 
 absl::StatusOr<v1::Profile> ReadProfile(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string json, ReadTextFile(path));
+  if (const absl::Status known = CheckKeys(json); !known.ok()) {
+    return base::Annotate(known, path);
+  }
   v1::Profile profile;
   const auto status =
       google::protobuf::util::JsonStringToMessage(json, &profile);
@@ -76,7 +81,40 @@ absl::StatusOr<v1::VerifyResponse> Verify(Client& client,
   return damaged;
 }
 
+// How the server ends what it says of a missing session.
+constexpr char kCreateIt[] = "; create it first";
+
 }  // namespace
+
+absl::Status WithNearestSession(const absl::Status& status, Context& context) {
+  const base::ErrorDetail detail = base::DetailOf(status);
+  const auto named = detail.metadata.find("session");
+  if (detail.reason != "SESSION_NOT_FOUND" || named == detail.metadata.end()) {
+    return status;
+  }
+  const std::string parent =
+      named->second.substr(0, named->second.find("/sessions/"));
+  v1::ListSessionsRequest request;
+  request.set_parent(parent);
+  request.set_page_size(kPageSize);  // Of more, the first are looked at.
+  const auto client = context.Open();
+  if (!client.ok()) return status;
+  const auto known = (*client)->ListSessions(request);
+  if (!known.ok()) return status;
+  std::vector<std::string> names;
+  for (const v1::Session& session : known->sessions()) {
+    names.push_back(ShortName(session.name()));
+  }
+  std::string hint = base::DidYouMean(ShortName(named->second), names);
+  if (hint.empty()) {
+    hint = absl::StrCat(" (`mneme sessions ",
+                        parent.substr(parent.find('/') + 1), "` lists them)");
+  }
+  std::string message(status.message());
+  const size_t create = message.rfind(kCreateIt);
+  if (create != std::string::npos) message.resize(create);
+  return base::Error(status.code(), message + hint, detail);
+}
 
 absl::StatusOr<int> RunCreate(const CreateOptions& options, Context& context) {
   const bool has_file = !options.profile_file.empty();
@@ -208,6 +246,7 @@ absl::StatusOr<int> RunVerify(const VerifyOptions& options, Context& context) {
   } else {
     names.push_back(SessionName(options.session));
   }
+  const LastWords words("what was not verified yet is not known to be clean");
   bool clean = true;
   std::map<std::string, uint64_t> checked;  // By the name of the check.
   auto report = nlohmann::ordered_json::array();

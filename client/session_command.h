@@ -21,6 +21,10 @@ struct CreateOptions {
   std::optional<std::string> ttl;     // "30d".
 };
 
+// A session that is not there, with the nearest name in its namespace, or how
+// to list them; any other status as it is.
+absl::Status WithNearestSession(const absl::Status& status, Context& context);
+
 struct VerifyOptions {
   std::string session;  // With `all`: a namespace, or empty for "default".
   bool all = false;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
 #include "client/client.h"
+#include "client/interrupt.h"
 #include "client/output.h"
 #include "client/timestamp.h"
 #include "client/units.h"
@@ -74,7 +75,11 @@ absl::StatusOr<int> RunSnapshotDelete(const std::string& name,
 }
 
 absl::StatusOr<int> RunRestore(const std::string& directory, Context& context) {
-  RETURN_IF_ERROR(context.Restore(directory));
+  {
+    const LastWords words(context.data_dir() +
+                          " is not whole; the same command starts over");
+    RETURN_IF_ERROR(context.Restore(directory));
+  }
   if (context.json()) {
     const nlohmann::ordered_json restored = {{"snapshot", directory},
                                              {"data", context.data_dir()}};

@@ -4,10 +4,12 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "client/client.h"
+#include "client/interrupt.h"
 #include "client/output.h"
 #include "client/render.h"
 #include "client/units.h"
@@ -30,6 +32,10 @@ constexpr Advice kAdvice[] = {
     {"NO_SERVER", "server",
      "start one with `mneme serve --data DIR`, or look at the directory itself "
      "with `mneme doctor --data DIR`"},
+    {"SERVER_NOT_TRUSTED", "server",
+     "whoever answers there may not be whom you trust: send it nothing before "
+     "this is clear"},
+    {"NOT_A_SERVER", "server", "name the right one with --server"},
     {"DEADLINE_EXCEEDED", "server",
      "it is busy or stuck: allow more with --timeout, look at its log"},
     {"DATA_DIR_IN_USE", "directory",
@@ -144,6 +150,9 @@ void RenderForgotten(const v1::VerifyForgottenResponse& response,
 
 absl::StatusOr<int> RunCompact(Context& context) {
   ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
+  const LastWords words(context.data_dir().empty()
+                            ? "the server goes on compacting"
+                            : "nothing is lost; the same command starts over");
   ASSIGN_OR_RETURN(const v1::CompactResponse response, client->Compact());
   if (context.json()) {
     context.out() << ToJson(response) << std::endl;
@@ -158,6 +167,7 @@ absl::StatusOr<int> RunCompact(Context& context) {
 
 absl::StatusOr<int> RunVerifyForgotten(Context& context) {
   ASSIGN_OR_RETURN(Client * client, context.Open(kLongCallDeadline));
+  const LastWords words("the search is not finished");
   ASSIGN_OR_RETURN(const v1::VerifyForgottenResponse response,
                    client->VerifyForgotten());
   if (context.json()) {
@@ -172,8 +182,16 @@ absl::StatusOr<int> RunVerifyForgotten(Context& context) {
 
 absl::StatusOr<int> RunDoctor(Context& context) {
   const absl::StatusOr<v1::DiagnoseResponse> response = Ask(context);
-  if (!response.ok() && absl::IsInvalidArgument(response.status())) {
+  if (absl::IsInvalidArgument(response.status()) ||
+      absl::IsUnauthenticated(response.status())) {
     return response.status();
+  }
+  if (base::DetailOf(response.status()).reason == "SCOPE_MISSING") {
+    return base::Error(response.status().code(),
+                       absl::StrCat(response.status().message(),
+                                    ". Use a token with the scope *:admin "
+                                    "(--token-file)"),
+                       base::DetailOf(response.status()));
   }
   const v1::DiagnoseResponse findings =
       response.ok() ? *response : Explained(context.Explain(response.status()));

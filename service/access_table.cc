@@ -172,7 +172,7 @@ std::string ToJson(const AccessEntry& entry) {
   }
   if (entry.expires) {
     line["expires"] =
-        absl::FormatTime(absl::RFC3339_sec, absl::FromChrono(*entry.expires),
+        absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromChrono(*entry.expires),
                          absl::UTCTimeZone());
   }
   return line.dump(-1, ' ', false,

@@ -78,9 +78,10 @@ absl::StatusOr<memory::ForgetTarget> ForgetTargetFromProto(
 absl::StatusOr<int64_t> TtlFromProto(const google::protobuf::Duration& ttl) {
   if (ttl.seconds() < 1 || ttl.seconds() > kTtlSecondsMax || ttl.nanos() < 0 ||
       ttl.nanos() > 999'999'999) {
-    return InvalidField("ttl",
-                        absl::StrCat(ttl.seconds(), " s ", ttl.nanos(), " ns"),
-                        "1 s to 100 years");
+    const std::string nanos =
+        ttl.nanos() == 0 ? "" : absl::StrCat(" and ", ttl.nanos(), " ns");
+    return InvalidField("ttl", absl::StrCat(ttl.seconds(), "s", nanos),
+                        "1s to 100 years");
   }
   return ttl.seconds() * 1'000'000 + ttl.nanos() / 1000;
 }

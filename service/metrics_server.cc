@@ -48,8 +48,8 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
     return base::Error(
         absl::StatusCode::kFailedPrecondition,
         absl::StrCat("metrics cannot be served on ", host, ":", port,
-                     "; is another server there? Choose another address, or "
-                     "\"\" for no metrics"),
+                     "; is another server there? Choose another address with "
+                     "--metrics-listen, or \"\" for no metrics"),
         {.reason = "ADDRESS_IN_USE", .field = "metrics_listen"});
   }
   impl->thread = std::thread([&server] { server.listen_after_bind(); });

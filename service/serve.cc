@@ -15,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "base/usage.h"
 #include "memory/data_dir.h"
 #include "memory/rocks_store.h"
 #include "service/library_threads.h"
@@ -230,9 +231,12 @@ int Serve(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const bool asked_for_help = error.get_exit_code() == 0;
-    app.exit(error);
-    return asked_for_help ? kExitOk : kExitUsage;
+    if (error.get_exit_code() == 0) {  // Asked for help.
+      app.exit(error);
+      return kExitOk;
+    }
+    std::cerr << "mneme serve: " << base::UsageMessage(app, error) << "\n";
+    return kExitUsage;
   }
   flags.server.data_dir = flags.data;
   flags.server.stream_idle = std::chrono::milliseconds(

@@ -140,8 +140,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   if (!options.limits_file.empty()) {
     RETURN_IF_ERROR(server->limits_.Follow(options.limits_file));
   }
-  RETURN_IF_ERROR(server->ServeMetrics());
   RETURN_IF_ERROR(server->Listen());
+  RETURN_IF_ERROR(server->ServeMetrics());
   server->EndIdleStreams();
   return server;
 }
@@ -268,7 +268,8 @@ absl::Status Server::Listen() {
     return base::Error(
         absl::StatusCode::kFailedPrecondition,
         absl::StrCat("cannot listen on ", absl::StrJoin(options_.listen, ", "),
-                     "; is another server there?"),
+                     "; is another server there? Choose other addresses with "
+                     "--listen, and --metrics-listen"),
         {.reason = "ADDRESS_IN_USE",
          .field = "listen",
          .metadata = {},

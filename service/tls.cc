@@ -2,15 +2,10 @@
 
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 
-#include <functional>
-
-#include "absl/status/statusor.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/pem.h"
 #include "base/status_macros.h"
 
 namespace mneme::service {
@@ -21,53 +16,15 @@ namespace experimental = grpc::experimental;
 // How often files are looked at.
 constexpr unsigned int kRefreshSeconds = 1;
 
-using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
-using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
-using File = std::unique_ptr<BIO, decltype(&BIO_free)>;
-
-// The library would ask the terminal.
-int NoPassphrase(char*, int, int, void*) { return -1; }
-
-absl::Status Unusable(const char* field, const std::string& path,
-                      std::string_view expected) {
-  ERR_clear_error();
-  return base::InvalidField(field, base::Quoted(path), expected);
-}
-
-absl::StatusOr<File> Open(const char* field, const std::string& path) {
-  File file(BIO_new_file(path.c_str(), "r"), BIO_free);
-  if (file == nullptr) {
-    return Unusable(field, path, "a PEM file that can be read");
-  }
-  return file;
-}
-
-absl::StatusOr<Certificate> ReadCertificate(const char* field,
-                                            const std::string& path) {
-  ASSIGN_OR_RETURN(const File file, Open(field, path));
-  Certificate certificate(
-      PEM_read_bio_X509(file.get(), nullptr, NoPassphrase, nullptr), X509_free);
-  if (certificate == nullptr) {
-    return Unusable(field, path, "a certificate in PEM");
-  }
-  return certificate;
-}
-
-absl::StatusOr<Key> ReadKey(const char* field, const std::string& path) {
-  ASSIGN_OR_RETURN(const File file, Open(field, path));
-  Key key(PEM_read_bio_PrivateKey(file.get(), nullptr, NoPassphrase, nullptr),
-          EVP_PKEY_free);
-  if (key == nullptr) {
-    return Unusable(field, path, "a private key in PEM without a passphrase");
-  }
-  return key;
-}
-
-void WarnIfExpired(const X509& certificate, const std::string& path) {
-  if (X509_cmp_current_time(X509_get0_notAfter(&certificate)) < 0) {
+// One that has expired is no error: a clock may be wrong.
+absl::Status CheckCertificate(const char* field, const std::string& path) {
+  ASSIGN_OR_RETURN(const base::Certificate certificate,
+                   base::ReadCertificate(field, path));
+  if (base::HasExpired(*certificate)) {
     base::Log(base::LogLevel::kWarning, "tls",
               {{"file", path}, {"error", std::string("it has expired")}});
   }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -79,19 +36,11 @@ absl::Status CheckTls(const TlsFiles& files) {
                               "nothing",
                               "both a certificate and its key, to serve TLS");
   }
-  ASSIGN_OR_RETURN(const Certificate certificate,
-                   ReadCertificate("tls_cert", files.certificate));
-  ASSIGN_OR_RETURN(const Key key, ReadKey("tls_key", files.key));
-  if (X509_check_private_key(certificate.get(), key.get()) != 1) {
-    return Unusable("tls_key", files.key,
-                    "the key of the certificate in " + files.certificate);
-  }
-  WarnIfExpired(*certificate, files.certificate);
+  RETURN_IF_ERROR(CheckCertificate("tls_cert", files.certificate));
+  RETURN_IF_ERROR(
+      base::CheckKeyPair("tls_cert", files.certificate, "tls_key", files.key));
   if (files.client_ca.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const Certificate ca,
-                   ReadCertificate("tls_client_ca", files.client_ca));
-  WarnIfExpired(*ca, files.client_ca);
-  return absl::OkStatus();
+  return CheckCertificate("tls_client_ca", files.client_ca);
 }
 
 std::shared_ptr<grpc::ServerCredentials> TlsCredentials(const TlsFiles& files) {

@@ -213,7 +213,7 @@ absl::Status RunList(const Flags& flags) {
                                });
     if (entry.expires) {
       std::cout << "  " << (*entry.expires <= now ? "expired " : "expires ")
-                << absl::FormatTime(absl::RFC3339_sec,
+                << absl::FormatTime("%Y-%m-%dT%H:%M:%SZ",
                                     absl::FromChrono(*entry.expires),
                                     absl::UTCTimeZone());
     }

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "client/document.h"
 #include "client/safetensors.h"
 #include "gmock/gmock.h"
@@ -16,6 +17,7 @@ namespace {
 using testing::FakeMemory;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using testing::Ran;
 using testing::RunOn;
 using ::testing::SizeIs;
@@ -56,6 +58,33 @@ TEST_F(AppendCommand, FilesKeepTheirOwnSources) {
   EXPECT_EQ(last.text().metadata().at("isbn"), "1");
   EXPECT_EQ(last.text().metadata().at("x"), "a=b");
   EXPECT_EQ(last.acknowledge(), v1::ACKNOWLEDGE_BUFFERED);
+}
+
+TEST_F(AppendCommand, SaysOnceThatItWaitsForAQuota) {
+  fake_.AddSession(kName);
+  const absl::Status slow =
+      base::Error(absl::StatusCode::kResourceExhausted, "2 appends a second",
+                  {.reason = "QUOTA_APPENDS",
+                   .retry_after = std::chrono::milliseconds(1),
+                   .quota = "namespaces/default"});
+  fake_.failures = {absl::OkStatus(), slow, slow};
+  const Ran ran = Append({dir_.Write("a.txt", "One.")});
+  EXPECT_EQ(ran.code, kExitOk);
+  const std::string told =
+      "waiting for the server's limits: 2 appends a second\n";
+  ASSERT_THAT(ran.err, HasSubstr(told));
+  EXPECT_EQ(ran.err.find(told), ran.err.rfind(told));
+  fake_.failures = {absl::OkStatus(), absl::UnavailableError("restarting")};
+  EXPECT_THAT(Append({dir_.Write("b.txt", "Two.")}).err,
+              Not(HasSubstr("waiting")));
+}
+
+TEST_F(AppendCommand, WhoMayNotReadHearsWhichScopeAnAppendTakes) {
+  fake_.failures = {absl::PermissionDeniedError("needs the scope read"),
+                    absl::PermissionDeniedError("needs the scope append")};
+  const Ran ran = Append({"--text", "words"});
+  EXPECT_EQ(ran.code, kExitRefused);
+  EXPECT_EQ(ran.err, "mneme: needs the scope append\n");
 }
 
 TEST_F(AppendCommand, OfTheSameFileAgainSaysThatItIsThere) {

@@ -116,6 +116,14 @@ TEST(Cli, ArgumentsThatAreMissingTooManyOrBadAreUsage) {
   }
 }
 
+TEST(Cli, ANumberOutOfItsRangeIsToldTheRange) {
+  const Ran ran = Mneme({"recall", "s1", "x", "-k", "abc"});
+  EXPECT_EQ(ran.code, kExitUsage);
+  EXPECT_THAT(ran.err, HasSubstr("--limit"));
+  EXPECT_THAT(ran.err, HasSubstr("abc"));
+  EXPECT_THAT(ran.err, HasSubstr("1 to 1000"));
+}
+
 TEST(Cli, ErrorsAreJsonForPrograms) {
   FakeMemory fake;
   const Ran missing = RunOn(fake, {"show", "s1", "-o", "json"});
@@ -144,7 +152,7 @@ TEST(Cli, EveryKindOfFailureHasItsExitCode) {
       {absl::StatusCode::kDataLoss, kExitFailed},
       {absl::StatusCode::kInvalidArgument, kExitUsage},
       {absl::StatusCode::kNotFound, kExitNotFound},
-      {absl::StatusCode::kResourceExhausted, kExitUnavailable},
+      {absl::StatusCode::kResourceExhausted, kExitRefused},
       {absl::StatusCode::kFailedPrecondition, kExitRefused},
       {absl::StatusCode::kPermissionDenied, kExitRefused},
   };

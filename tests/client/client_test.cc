@@ -224,6 +224,11 @@ TEST(Connect, FilesThatCannotBeUsedAreNamed) {
   EXPECT_EQ(field({.cert_file = "/no/such", .key_file = "/no"}), "tls_cert");
 }
 
+TEST(Connect, ToWhatIsNoAddressIsRefused) {
+  const absl::Status status = Connect("localhost", Credentials()).status();
+  EXPECT_EQ(base::DetailOf(status).field, "server");
+}
+
 TEST(Connect, ToNobodyIsUnavailable) {
   Client client(Connect("unix:/nonexistent/mneme.sock"));
   EXPECT_TRUE(absl::IsUnavailable(client.GetSession(kName).status()));

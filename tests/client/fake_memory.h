@@ -208,7 +208,10 @@ class FakeMemory final : public v1::MemoryService::Service {
                            v1::ForkSessionResponse* response) override {
     fork_request = *request;
     return Answer("ForkSession", request->session(), [&] {
-      response->mutable_session()->set_name(request->fork());
+      v1::Session& session = *response->mutable_session();
+      session.set_name(request->fork());
+      session.set_seq_next(request->at_seq());
+      if (request->has_ttl()) *session.mutable_ttl() = request->ttl();
     });
   }
   grpc::Status UpdateSession(grpc::ServerContext*,
@@ -216,7 +219,9 @@ class FakeMemory final : public v1::MemoryService::Service {
                              v1::UpdateSessionResponse* response) override {
     update_request = *request;
     return Answer("UpdateSession", request->session(), [&] {
-      response->mutable_session()->set_name(request->session());
+      v1::Session& session = *response->mutable_session();
+      session.set_name(request->session());
+      if (request->has_ttl()) *session.mutable_ttl() = request->ttl();
     });
   }
   grpc::Status DeleteNamespace(grpc::ServerContext*,
@@ -279,12 +284,13 @@ class FakeMemory final : public v1::MemoryService::Service {
       if (!failure.ok()) return proto::ToGrpc(failure);
     }
     if (!session.empty() && sessions.count(session) == 0) {
-      return proto::ToGrpc(base::Error(absl::StatusCode::kNotFound,
-                                       "no session " + session,
-                                       {.reason = "SESSION_NOT_FOUND",
-                                        .field = "session",
-                                        .metadata = {{"session", session}},
-                                        .retry_after = std::nullopt}));
+      return proto::ToGrpc(
+          base::Error(absl::StatusCode::kNotFound,
+                      "no session " + session + "; create it first",
+                      {.reason = "SESSION_NOT_FOUND",
+                       .field = "session",
+                       .metadata = {{"session", session}},
+                       .retry_after = std::nullopt}));
     }
     answer();
     return grpc::Status::OK;

@@ -26,5 +26,24 @@ TEST(InterruptGuardDeathTest, LetsTheSecondSignalEndTheProcess) {
       ::testing::KilledBySignal(SIGINT), "");
 }
 
+TEST(LastWordsDeathTest, AreSaidBeforeTheSignalEndsTheProcess) {
+  EXPECT_EXIT(
+      {
+        const LastWords words("the server goes on");
+        ::raise(SIGINT);
+      },
+      ::testing::KilledBySignal(SIGINT),
+      "mneme: interrupted: the server goes on");
+}
+
+TEST(LastWordsDeathTest, AreNotSaidOfACommandThatIsDone) {
+  EXPECT_EXIT(
+      {
+        { const LastWords words("the server goes on"); }
+        ::raise(SIGINT);
+      },
+      ::testing::KilledBySignal(SIGINT), "^$");
+}
+
 }  // namespace
 }  // namespace mneme::client

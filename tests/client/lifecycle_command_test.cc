@@ -99,6 +99,18 @@ TEST_F(LifecycleCommand, ForgetWaitsUntilTheBytesAreGone) {
   EXPECT_THAT(shown.out, HasSubstr("done"));
 }
 
+TEST_F(LifecycleCommand, ForgetSaysThatMoreWentThanWasNamed) {
+  fake_.AddSession(Name("s1"));
+  EXPECT_EQ(RunOn(fake_, {"forget", "s1", "--seqs", "0:6"}).out,
+            "forgot 2 entries, 7 tokens\n"
+            "that is more than the 6 that were named: of text, whole entries "
+            "go\n");
+  EXPECT_EQ(RunOn(fake_, {"forget", "s1", "--seqs", "0:7"}).out,
+            "forgot 2 entries, 7 tokens\n");
+  EXPECT_EQ(RunOn(fake_, {"forget", "s1", "--seqs", "0:"}).out,
+            "forgot 2 entries, 7 tokens\n");
+}
+
 TEST_F(LifecycleCommand, AForkLiesInTheNamespaceOfItsSession) {
   fake_.AddSession("namespaces/team/sessions/a");
   const Ran ran =
@@ -107,15 +119,20 @@ TEST_F(LifecycleCommand, AForkLiesInTheNamespaceOfItsSession) {
   EXPECT_EQ(fake_.fork_request.fork(), "namespaces/team/sessions/b");
   EXPECT_EQ(fake_.fork_request.at_seq(), 7u);
   EXPECT_EQ(fake_.fork_request.ttl().seconds(), 2 * 86'400);
+  EXPECT_EQ(ran.out,
+            "team/b: team/a up to seq 7, 0 entries, 0 tokens; deleted 2d after "
+            "its last change\n");
   EXPECT_EQ(RunOn(fake_, {"fork", "team/a", "b", "--ttl", "soon"}).code,
             kExitUsage);
 }
 
 TEST_F(LifecycleCommand, TtlIsADurationOrNever) {
   fake_.AddSession(Name("s1"));
-  EXPECT_EQ(RunOn(fake_, {"ttl", "s1", "12h"}).code, kExitOk);
+  EXPECT_EQ(RunOn(fake_, {"ttl", "s1", "12h"}).out,
+            "s1: deleted 12h after its last change\n");
   EXPECT_EQ(fake_.update_request.ttl().seconds(), 43'200);
-  EXPECT_EQ(RunOn(fake_, {"ttl", "s1", "never"}).code, kExitOk);
+  EXPECT_EQ(RunOn(fake_, {"ttl", "s1", "never"}).out,
+            "s1: kept until it is deleted\n");
   EXPECT_FALSE(fake_.update_request.has_ttl());
   EXPECT_EQ(RunOn(fake_, {"ttl", "s1", "x"}).code, kExitUsage);
 }

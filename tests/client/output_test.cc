@@ -27,11 +27,24 @@ TEST(ExitCodeOf, TellsWhatToDo) {
   EXPECT_EQ(code(kNotFound), kExitNotFound);
   EXPECT_EQ(code(kUnavailable), kExitUnavailable);
   EXPECT_EQ(code(kDeadlineExceeded), kExitUnavailable);
-  EXPECT_EQ(code(kResourceExhausted), kExitUnavailable);
   EXPECT_EQ(code(kFailedPrecondition), kExitRefused);
   EXPECT_EQ(code(kAborted), kExitRefused);
   EXPECT_EQ(code(kAlreadyExists), kExitRefused);
   EXPECT_EQ(code(kPermissionDenied), kExitRefused);
+}
+
+TEST(ExitCodeOf, AQuotaThatTimeDoesNotMendIsNoReasonToTryAgain) {
+  const auto code = [](const base::ErrorDetail& detail) {
+    return ExitCodeOf(
+        base::Error(absl::StatusCode::kResourceExhausted, "", detail));
+  };
+  EXPECT_EQ(code({.reason = "QUOTA_SESSIONS", .quota = "namespaces/a"}),
+            kExitRefused);
+  EXPECT_EQ(code({}), kExitRefused);
+  EXPECT_EQ(code({.reason = "QUOTA_APPENDS",
+                  .retry_after = std::chrono::milliseconds(10)}),
+            kExitUnavailable);
+  EXPECT_EQ(code({.reason = "DISK_FULL"}), kExitUnavailable);
 }
 
 TEST(PrintError, IsOneLineOfJsonForPrograms) {

@@ -9,6 +9,7 @@
 namespace mneme::client {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::FakeMemory;
 using ::testing::HasSubstr;
@@ -46,7 +47,9 @@ TEST_F(SessionCommand, ShowDescribesOrSaysThatThereIsNone) {
   EXPECT_THAT(RunOn(fake_, {"show", "s1"}).out, HasSubstr("42"));
   const Ran ran = RunOn(fake_, {"show", "s2"});
   EXPECT_EQ(ran.code, kExitNotFound);
-  EXPECT_EQ(ran.err, "mneme: no session namespaces/default/sessions/s2\n");
+  EXPECT_EQ(ran.err,
+            "mneme: no session namespaces/default/sessions/s2 (did you mean "
+            "\"s1\"?)\n");
 }
 
 TEST_F(SessionCommand, StatsWithoutASessionAreTheServers) {
@@ -54,6 +57,50 @@ TEST_F(SessionCommand, StatsWithoutASessionAreTheServers) {
   const Ran ran = RunOn(fake_, {"stats"});
   EXPECT_EQ(ran.code, kExitOk) << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("AVX2"));
+}
+
+TEST_F(SessionCommand, StatsThatAreNotGivenAreNotShownAsZero) {
+  fake_.stats_response.mutable_server()->set_version("1.2");
+  const Ran ran = RunOn(fake_, {"stats"});
+  EXPECT_EQ(ran.code, kExitOk) << ran.err;
+  EXPECT_EQ(ran.out,
+            "server               1.2\n"
+            "the rest is shown to callers with the scope read on *\n");
+}
+
+TEST_F(SessionCommand, AMissingSessionIsAnsweredByTheNearestName) {
+  fake_.AddSession("namespaces/team/sessions/diary");
+  for (const char* command : {"show", "verify"}) {
+    const Ran near = RunOn(fake_, {command, "team/dairy"});
+    EXPECT_EQ(near.code, kExitNotFound);
+    EXPECT_EQ(near.err,
+              "mneme: no session namespaces/team/sessions/dairy (did you mean "
+              "\"team/diary\"?)\n");
+  }
+  EXPECT_EQ(RunOn(fake_, {"show", "team/else"}).err,
+            "mneme: no session namespaces/team/sessions/else (`mneme sessions "
+            "team` lists them)\n");
+}
+
+TEST_F(SessionCommand, AProfileFilesUnknownKeyIsNamed) {
+  const TemporaryDir dir;
+  const auto create = [&](const std::string& json) {
+    const Ran ran = RunOn(
+        fake_, {"create", "s1", "--profile-file", dir.Write("p.json", json)});
+    EXPECT_EQ(ran.code, kExitUsage);
+    EXPECT_THAT(ran.err, HasSubstr("p.json"));
+    return ran.err;
+  };
+  EXPECT_THAT(create(R"({"layers": 1, "querry_heads": 4})"),
+              HasSubstr("did you mean \"query_heads\"?"));
+  EXPECT_THAT(create(R"({"knn": {"topk": 4}})"),
+              AllOf(HasSubstr("\"knn.topk\""),
+                    HasSubstr("did you mean \"knn.top_k\"?")));
+  EXPECT_THAT(fake_.calls, IsEmpty());
+  EXPECT_EQ(RunOn(fake_, {"create", "s1", "--profile-file",
+                          dir.Write("p.json", R"({"queryHeads": 4})")})
+                .code,
+            kExitOk);
 }
 
 TEST_F(SessionCommand, CreateTakesAProfileByNameOrFile) {

@@ -85,6 +85,21 @@ TEST(UpkeepCommand, AServerThatDoesNotAnswerIsAFinding) {
   EXPECT_THAT(ran.out, HasSubstr("mneme serve"));
 }
 
+TEST(UpkeepCommand, TheDoctorSaysWhichTokenItNeeds) {
+  const ServerHooks hooks = {
+      .serve = nullptr,
+      .open = [](const std::string&, bool) -> absl::StatusOr<EmbeddedServer> {
+        return base::Error(absl::StatusCode::kPermissionDenied,
+                           "\"alice\" may not", {.reason = "SCOPE_MISSING"});
+      },
+      .restore = nullptr};
+  const auto ran = testing::RunWithHooks({"doctor", "--data", "d"}, hooks);
+  EXPECT_EQ(ran.code, kExitRefused);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_THAT(ran.err, HasSubstr("\"alice\" may not. Use a token"));
+  EXPECT_THAT(ran.err, HasSubstr("*:admin"));
+}
+
 TEST(UpkeepCommand, ADirectoryThatDoesNotOpenIsAFindingWithAdvice) {
   for (const char* reason :
        {"DATA_DIR_IN_USE", "DATA_DIR_MISSING", "DATA_DIR_UNWRITABLE",

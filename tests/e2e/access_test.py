@@ -5,10 +5,12 @@ openssl, tokens by `mneme token`, and the command line.
 usage: access_test.py MNEME [TEST...]
 """
 
+import http.server
 import os
 import pathlib
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -156,6 +158,49 @@ class Access(unittest.TestCase):
         self.issue('server', 'other_ca', HOSTS)
         self.await_ok(lambda: self.ask('stats', ca='other_ca'))
         self.assert_code(UNAVAILABLE, self.ask('stats'))
+
+    def test_what_keeps_a_client_out_is_said(self):
+        self.issue('server', 'ca', 'DNS:mneme.example')
+        self.start_with_tls()
+        self.assert_code(UNAVAILABLE, self.ask('stats'), 'another name', 'subjectAltName')
+        self.assert_code(UNAVAILABLE, self.ask('stats', ca='other_ca'), 'not signed')
+        done = self.ask('stats', ca=None)
+        self.assert_code(UNAVAILABLE, done, 'hangs up', '--tls-ca')
+        for noise in ('ssl_transport_security', 'mneme serve'):
+            self.assertNotIn(noise, done.err)
+        with http.server.HTTPServer(('127.0.0.1', 0), http.server.BaseHTTPRequestHandler
+                                    ) as other:
+            threading.Thread(target=other.serve_forever, daemon=True).start()
+            self.address = f'127.0.0.1:{other.server_port}'
+            self.assert_code(UNAVAILABLE, self.ask('stats'), 'does not speak TLS')
+            self.assert_code(UNAVAILABLE, self.ask('stats', ca=None),
+                             f'what answers at {self.address} is no Mneme server')
+            other.shutdown()
+
+    def test_files_and_addresses_that_cannot_be_used_are_said_at_once(self):
+        self.issue('client', 'ca')
+        self.start_with_tls('--tls-client-ca', self.path('ca.pem'))
+        self.assert_code(UNAVAILABLE, self.ask('stats'), '--tls-cert')
+        self.assert_code(OK, self.ask('stats', cert='client'))
+        os.rename(self.path('ca.key'), self.path('client.key'))
+        self.assert_code(USAGE, self.ask('stats', cert='client'), 'client.key',
+                         'the key of the certificate')
+        os.rename(self.path('client.key'), self.path('no.pem'))
+        self.assert_code(USAGE, self.ask('stats', ca='no'), 'no.pem', 'certificate')
+        for address, word in (('localhost', 'host:port'),
+                              (f'http://{self.address}', 'without "http://"')):
+            self.address = address
+            self.assert_code(USAGE, self.ask('stats'), word)
+
+    def test_a_refusal_names_the_scope_that_is_missing(self):
+        self.token('alice', 'notes:append')
+        self.start_with_tls()
+        self.assert_code(REFUSED, self.ask('append', 'diary', '--text', 'A door.',
+                                           who='alice'), 'the scope append', 'default')
+        self.assert_code(REFUSED, self.ask('doctor', who='alice'), '*:admin')
+        stats = self.ask('stats', who='alice')
+        self.assert_code(OK, stats)
+        self.assertNotIn('uptime', stats.out)
 
     def test_a_certificate_is_a_credential(self):
         self.start_with_tls('--tls-client-ca', self.path('ca.pem'))

@@ -101,6 +101,16 @@ class BadInput(CliTest):
             self.assert_refused(command, NOT_FOUND, 'namespaces/default/sessions/nobody',
                                 reason='SESSION_NOT_FOUND')
 
+    def test_a_missing_session_is_answered_by_the_nearest_name(self):
+        self.ok('append', 'team/diary', '--text', 'A door.')
+        for command in (['recall', 'team/dairy', 'door'], ['show', 'team/dairy'],
+                        ['fork', 'team/dairy', 'other'], ['verify', 'team/dairy']):
+            self.assert_refused(command, NOT_FOUND, 'did you mean "team/diary"?',
+                                reason='SESSION_NOT_FOUND')
+
+    def test_a_ttl_of_nothing_is_refused(self):
+        self.assert_refused(['ttl', 's', '0s'], USAGE, 'got 0s;', session='s')
+
     def test_asking_for_nothing_or_for_a_billion_is_refused(self):
         for k in ('0', '1000000000'):
             self.assert_refused(['recall', 's', 'cat', '-k', k], USAGE, k, '1 to 1000',
@@ -121,6 +131,29 @@ class BadInput(CliTest):
         self.assertEqual(second.returncode, REFUSED, second.stderr)
         self.assertIn(str(self.server.data), second.stderr)
         self.assertIn('open in another process', second.stderr)
+        self.assert_serves()
+
+    def test_a_misspelt_flag_or_key_of_a_server_is_named(self):
+        config = self.write('mneme.toml', 'threds = 8\n')
+        for flags, words in ((['--lisen', 'x'], ('"--lisen"', '"--listen"')),
+                             (['--config', config], ('"threds"', '"threads"', config))):
+            done = cli.mneme(self.server, 'serve', *flags)
+            self.assertEqual(done.code, USAGE, done.err)
+            self.assertTrue(done.err.startswith('mneme serve: unknown '), done.err)
+            for word in words:
+                self.assertIn(word, done.err)
+
+    def test_a_second_server_on_the_addresses_is_told_the_flags(self):
+        first = self.server.address
+        for listen, metrics, named in ((first, first, '--listen'),
+                                       ('127.0.0.1:0', first, '--metrics-listen')):
+            second = subprocess.run(
+                [cli.MNEME, 'serve', '--data', str(self.folder / 'second'), '--listen',
+                 listen, '--metrics-listen', metrics], capture_output=True, text=True,
+                timeout=60, check=False)
+            self.assertEqual(second.returncode, REFUSED, second.stderr)
+            self.assertIn(first, second.stderr)
+            self.assertIn(f'with {named}', second.stderr)
         self.assert_serves()
 
     def test_a_command_without_a_server_says_so(self):

@@ -10,8 +10,8 @@
 #include "absl/strings/str_split.h"
 #include "base/check.h"
 #include "base/error.h"
+#include "base/suggest.h"
 #include "client/profile_setting.h"
-#include "client/suggest.h"
 #include "client/timestamp.h"
 #include "google/protobuf/stubs/logging.h"
 
@@ -64,9 +64,10 @@ void ReadsTime(std::string_view words) {
 
 void Suggests(std::string_view words) {
   const std::string word(words.substr(0, 64));
-  const std::string closest = Closest(word, {"append", "recall", "export"});
-  CHECK(closest.empty() || EditDistance(word, closest) <= 3);
-  CHECK(EditDistance(word, word) == 0);
+  const std::string closest =
+      base::Closest(word, {"append", "recall", "export"});
+  CHECK(closest.empty() || base::EditDistance(word, closest) <= 3);
+  CHECK(base::EditDistance(word, word) == 0);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
-#include "client/suggest.h"
+#include "base/suggest.h"
 
 #include "gtest/gtest.h"
 
-namespace mneme::client {
+namespace mneme::base {
 namespace {
 
 TEST(EditDistance, CountsInsertionsDeletionsReplacementsAndSwaps) {
@@ -31,4 +31,4 @@ TEST(DidYouMean, SaysNothingWithoutAnIdea) {
 }
 
 }  // namespace
-}  // namespace mneme::client
+}  // namespace mneme::base

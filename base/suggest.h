@@ -1,13 +1,13 @@
-// client/suggest.h: what a mistyped word was probably meant to be.
+// base/suggest.h: what a mistyped word was probably meant to be.
 
-#ifndef MNEME_CLIENT_SUGGEST_H_
-#define MNEME_CLIENT_SUGGEST_H_
+#ifndef MNEME_BASE_SUGGEST_H_
+#define MNEME_BASE_SUGGEST_H_
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace mneme::client {
+namespace mneme::base {
 
 // Insertions, deletions, replacements and swaps of neighbours that turn `a`
 // into `b`, no place edited twice (optimal string alignment).
@@ -22,6 +22,6 @@ std::string Closest(std::string_view word,
 std::string DidYouMean(std::string_view word,
                        const std::vector<std::string>& candidates);
 
-}  // namespace mneme::client
+}  // namespace mneme::base
 
-#endif  // MNEME_CLIENT_SUGGEST_H_
+#endif  // MNEME_BASE_SUGGEST_H_

@@ -1,8 +1,8 @@
-#include "client/suggest.h"
+#include "base/suggest.h"
 
 #include <algorithm>
 
-namespace mneme::client {
+namespace mneme::base {
 
 int EditDistance(std::string_view a, std::string_view b) {
   std::vector<std::vector<int>> cost(a.size() + 1,
@@ -44,4 +44,4 @@ std::string DidYouMean(std::string_view word,
   return closest.empty() ? "" : " (did you mean \"" + closest + "\"?)";
 }
 
-}  // namespace mneme::client
+}  // namespace mneme::base
