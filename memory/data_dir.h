@@ -22,8 +22,9 @@ absl::Status CheckDataDir(const std::string& directory, MissingDataDir missing);
 // with the snapshot, is on disk, and opens; until then `directory` is refused
 // by CheckDataDir.
 // Errors: FAILED_PRECONDITION DATA_DIR_NOT_EMPTY; PERMISSION_DENIED
-// DATA_DIR_UNWRITABLE; those of FilesOfSnapshot, CopyFile, OpenRocksStore and Memory::Open (FORMAT_TOO_NEW). What was copied
-// then stays, and restoring again replaces it.
+// DATA_DIR_UNWRITABLE; those of FilesOfSnapshot, CopyFile, OpenRocksStore and
+// Memory::Open (FORMAT_TOO_NEW). What was copied then stays, and restoring
+// again replaces it.
 absl::Status Restore(const std::string& snapshot, const std::string& directory);
 
 }  // namespace mneme::memory
