@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/usage.h"
 #include "service/access_table.h"
 #include "service/token.h"
 #include "service/watched_file.h"
@@ -298,9 +299,12 @@ int TokenCommand(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const bool asked_for_help = error.get_exit_code() == 0;
-    app.exit(error);
-    return asked_for_help ? kExitOk : kExitUsage;
+    if (error.get_exit_code() == 0) {  // Asked for help.
+      app.exit(error);
+      return kExitOk;
+    }
+    std::cerr << "mneme token: " << base::UsageMessage(app, error) << "\n";
+    return kExitUsage;
   }
   const absl::Status status = list->parsed()     ? RunList(flags)
                               : revoke->parsed() ? RunRevoke(flags)
