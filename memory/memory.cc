@@ -138,6 +138,8 @@ absl::Status Memory::LoadSessions() {
   }
   std::map<Key, std::shared_ptr<Slot>> slots;
   uint64_t uid_last = 0;
+  std::map<std::string, int64_t> last_create_us;
+  Trunks trunks;
   const KeyRange range = AllHeaders();
   RETURN_IF_ERROR(store_->Scan(
       range.first, range.second,
@@ -148,9 +150,9 @@ absl::Status Memory::LoadSessions() {
         slot->name = *name;
         absl::StatusOr<SessionRecord> session = DecodeSession(key, bytes);
         if (session.ok()) {
-          int64_t& last = last_create_us_[name->space];
+          int64_t& last = last_create_us[name->space];
           last = std::max(last, session->header.create_time_us);
-          trunks_.AddReader(*session);
+          trunks.AddReader(*session);
           for (const uint64_t uid : session->branch.Uids()) {
             uid_last = std::max(uid_last, uid);
           }
@@ -167,6 +169,8 @@ absl::Status Memory::LoadSessions() {
       }));
   // Also should the record of the next uid be lost, none is used twice.
   uid_next_ = std::max(uid_next_, uid_last + 1);
+  last_create_us_ = std::move(last_create_us);
+  trunks_ = std::move(trunks);
   base::MutexLock lock(&mutex_);
   slots_ = std::move(slots);
   return absl::OkStatus();

@@ -44,6 +44,7 @@ Operations::Operations(Store* store, const base::Clock* clock)
 absl::Status Operations::Load() {
   base::MutexLock lock(&mutex_);
   absl::Status later;
+  std::map<Key, Operation> loaded;
   const KeyRange range = AllOperations();
   RETURN_IF_ERROR(store_->Scan(
       range.first, range.second,
@@ -62,10 +63,13 @@ absl::Status Operations::Load() {
           return true;
         }
         Key place{operation.space, operation.id};
-        if (!operation.done()) ++pending_count_;
-        operations_[std::move(place)] = std::move(operation);
+        loaded[std::move(place)] = std::move(operation);
         return true;
       }));
+  operations_ = std::move(loaded);
+  pending_count_ =
+      std::count_if(operations_.begin(), operations_.end(),
+                    [](const auto& entry) { return !entry.second.done(); });
   return later;
 }
 
