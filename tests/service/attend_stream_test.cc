@@ -62,8 +62,8 @@ class StreamTest : public ::testing::Test {
 
   base::RealClock clock_;
   Metrics metrics_{"test", "test"};
-  Executor executor_{{.threads = 2}};
   Limits limits_{&clock_, {}};
+  Executor executor_{{.threads = 2}};
   Door door_{&executor_, &metrics_, &limits_, &clock_};
   std::unique_ptr<OpenStreams> streams_ =
       std::make_unique<OpenStreams>(&clock_, 1024);

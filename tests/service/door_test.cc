@@ -59,11 +59,11 @@ class DoorTest : public ::testing::Test {
   std::vector<std::unique_ptr<grpc::CallbackServerContext>> contexts_;
   base::RealClock clock_;
   Metrics metrics_{"test", "test"};
-  Executor executor_{{.threads = 1, .queue_tasks = 1}};
   // Asked for sessions, as if one were stored.
   Limits limits_{&clock_,
                  {.bytes = [](const std::string&) { return uint64_t{0}; },
                   .sessions = [](const std::string&) { return uint64_t{1}; }}};
+  Executor executor_{{.threads = 1, .queue_tasks = 1}};
   Door door_{&executor_, &metrics_, &limits_, &clock_};
 };
 

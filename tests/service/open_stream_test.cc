@@ -115,8 +115,8 @@ class OpenStreamTest : public ::testing::Test {
 
   testing::FakeClock clock_;
   Metrics metrics_{"test", "test"};
-  Executor executor_{{.threads = 2}};
   Limits limits_{&clock_, {}};
+  Executor executor_{{.threads = 2}};
   Door door_{&executor_, &metrics_, &limits_, &clock_};
   OpenStreams streams_{&clock_, kStreamsMax};
   std::atomic<int> answered_ = 0;

@@ -176,11 +176,11 @@ class TransferServiceTest : public ::testing::Test {
 
   base::RealClock clock_;
   Metrics metrics_{"test", "test"};
-  Executor executor_{{.threads = 2}};
   testing::FakeClock limits_clock_;
   Limits limits_{&limits_clock_,
                  {.bytes = [](const std::string&) { return 0; },
                   .sessions = [](const std::string&) { return 2; }}};
+  Executor executor_{{.threads = 2}};
   Door door_{&executor_, &metrics_, &limits_, &clock_};
   std::shared_ptr<testing::MapDisk> disk_ =
       std::make_shared<testing::MapDisk>();
