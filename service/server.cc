@@ -311,7 +311,9 @@ void Server::Drain() {
     finished.set_value();
   });
   finished.get_future().wait_until(deadline);
-  // Work that still runs sees its call cancelled and gives up.
+  // Work that still runs sees its call cancelled, or its compaction ended, and
+  // gives up.
+  memory_->store().Interrupt();
   server_->Shutdown(std::chrono::system_clock::now() + kFlush);
   server_->Wait();
   finish.join();
