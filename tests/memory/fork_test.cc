@@ -319,6 +319,27 @@ TEST_F(Fork, ThatRemembersLostRowsDoesNotTakeTheBlankOfOneThatForgotThem) {
   EXPECT_TRUE(absl::IsDataLoss(house_.Find("p").status()));
 }
 
+TEST_F(Fork, BehindAThousandOthersIsRefused) {
+  Random random(Seed());
+  random_ = &random;
+  const Profile profile = SmallProfile();
+  auto session = Make("p", 0);
+  const Tokens one = RandomTokens(profile, 1, random);
+  absl::Status forked;
+  int forks = 0;
+  for (; forked.ok() && forks < 1100; ++forks) {
+    ASSERT_TRUE(session->AppendTokens(one.Rows(), {}).ok());
+    forked = house_.memory().Fork(Name("p"), Name("c"), {}, {});
+    if (!forked.ok()) continue;
+    ASSERT_TRUE(house_.memory().Delete(Name("c")).ok());
+  }
+  EXPECT_EQ(forks, 1001);
+  EXPECT_EQ(ReasonOf(forked), "TOO_MANY_FORKS");
+  session.reset();
+  house_.Reopen();
+  EXPECT_EQ(house_.Find("p").value()->Info().seq_next, 1001u);
+}
+
 TEST_F(Fork, TakesNoCheckpointOfWhatItsParentWentOnWith) {
   Random random(Seed());
   random_ = &random;

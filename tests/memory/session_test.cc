@@ -175,6 +175,56 @@ TEST(Session, AnAppendThatWouldFoldForMinutesIsRefused) {
   EXPECT_TRUE(status(100).ok());
 }
 
+TEST(Session, ACommitThatWouldFoldForMinutesIsRefused) {
+  Random random(Seed());
+  Profile profile = SmallProfile();
+  profile.layers = 1;
+  profile.kv_heads = 1;
+  profile.query_heads = 1;
+  profile.key_dim = 128;
+  profile.value_dim = 1024;
+  profile.dtype = attention::DType::kBF16;
+  profile.window = WindowTier{.tokens = 1 << 20, .commit = CommitPolicy::kStep};
+  profile.compressive =
+      CompressiveTier{.segment_tokens = 16,
+                      .gate_logits = {0.0F},
+                      .performer = PerformerTier{.count = 4096}};
+  profile = Complete(profile).value();
+  const uint64_t most = kAbsorbStepsMax / AbsorbSteps(profile);
+  House house;
+  auto session = house.Create("s", profile);
+  const uint64_t piece = 1600;
+  const Tokens tokens = RandomTokens(profile, piece, random);
+  for (uint64_t count = 0; count < most + 100; count += piece) {
+    ASSERT_TRUE(session->AppendTokens(tokens.Rows(), {}).ok());
+  }
+  const auto refused = session->CommitWindow(0);
+  EXPECT_EQ(ReasonOf(refused.status()), "COMMIT_TOO_LARGE");
+  // A part of it that its caller does not wait for changes nothing either.
+  EXPECT_TRUE(absl::IsCancelled(
+      session->CommitWindow(piece, {}, [] { return true; }).status()));
+  EXPECT_EQ(session->Counts().compressive_tokens, 0u);
+}
+
+TEST(Session, AnAppendWhoseCallerIsGoneFoldsNothing) {
+  Random random(Seed());
+  const Profile profile = SmallProfile();
+  House house;
+  auto session = house.Create("s", profile);
+  auto twin = house.Create("twin", profile);
+  const Tokens tokens = RandomTokens(profile, 300, random);
+  const AttendQuery query = RandomQuery(profile, 1, random);
+  int asked = 0;
+  EXPECT_TRUE(absl::IsCancelled(
+      session->AppendTokens(tokens.Rows(), {}, [&] { return ++asked == 3; })
+          .status()));
+  EXPECT_EQ(session->Info().seq_next, 0u);
+  ASSERT_TRUE(session->AppendTokens(tokens.Rows(), {}).ok());
+  ASSERT_TRUE(twin->AppendTokens(tokens.Rows(), {}).ok());
+  ExpectSameAnswer(session->Attend(query, Never).value(),
+                   twin->Attend(query, Never).value());
+}
+
 TEST(Session, NaNAndInfinityAreRefusedInEveryDtype) {
   Random random(Seed());
   House house;
