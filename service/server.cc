@@ -87,7 +87,7 @@ absl::Status CheckOptions(const ServerOptions& options) {
 
 // Reads are waited for: where cores are short, the system is to run them first.
 // Threads that take writes too go a little behind, and never come back.
-constexpr int kWriteNiceness = 5;
+constexpr int kWriteNiceness = 10;
 
 void SetUpThread(bool only_reads) {
   UseOneLibraryThread();
