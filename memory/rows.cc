@@ -50,7 +50,7 @@ std::shared_ptr<RowBlock> RowBlock::Blank(const Profile& profile,
                                           const RowBlock& of) {
   const Bytes zeros = SharedZeros(
       kBlockTokens * std::max(profile.key_bytes(), profile.value_bytes()));
-  const std::shared_ptr<RowBlock> blank(
+  std::shared_ptr<RowBlock> blank(
       new RowBlock(profile, /*banks=*/1, zeros, zeros));
   blank->key_stride_ = 0;
   blank->value_stride_ = 0;
