@@ -80,12 +80,17 @@ void ForSomeOf(uint64_t begin, uint64_t end, uint64_t most, Visit visit) {
   for (uint64_t i = 0; i < count; ++i) visit(begin + i * size / count);
 }
 
-// Nothing for a record that is missing or not sound.
+// Nothing for a record that is missing or not sound. A scan, since that leaves
+// the store's cache to those who go on.
 std::string PayloadAt(const StoreView& store, RecordKind kind,
                       const std::string& key) {
-  const absl::StatusOr<std::string> record = store.Read(key);
-  if (!record.ok()) return "";
-  return std::string(OpenRecord(kind, key, *record).value_or(""));
+  std::string payload;
+  (void)store.Scan(key, key + '\0',
+                   [&](std::string_view at, std::string_view record) {
+                     payload = OpenRecord(kind, at, record).value_or("");
+                     return false;
+                   });
+  return payload;
 }
 
 bool Picks(EntryNumber target, const Entry& entry) {
