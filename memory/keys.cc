@@ -45,6 +45,12 @@ std::string Banked(uint64_t uid, RecordKind kind, uint64_t number,
   return key;
 }
 
+std::string InSpace(char kind, std::string_view space, std::string_view id) {
+  std::string key = {kind, '/'};
+  key.append(space).append("/").append(id);
+  return key;
+}
+
 }  // namespace
 
 std::string FormatKey() { return "F"; }
@@ -65,17 +71,13 @@ std::optional<SessionName> NameOfHeaderKey(std::string_view key) {
 KeyRange AllHeaders() { return {"S/", "S0"}; }  // '0' follows '/'.
 
 std::string OperationKey(std::string_view space, std::string_view id) {
-  std::string key = "O/";
-  key.append(space).append("/").append(id);
-  return key;
+  return InSpace('O', space, id);
 }
 
 KeyRange AllOperations() { return {"O/", "O0"}; }
 
 std::string DeletedKey(std::string_view space, std::string_view id) {
-  std::string key = "D/";
-  key.append(space).append("/").append(id);
-  return key;
+  return InSpace('D', space, id);
 }
 
 KeyRange AllDeleted() { return {"D/", "D0"}; }

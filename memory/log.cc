@@ -4,7 +4,6 @@
 #include <cstring>
 #include <string>
 
-#include "base/bytes.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "memory/keys.h"

@@ -15,10 +15,10 @@
 #include "memory/forgotten.h"
 #include "memory/header.h"
 #include "memory/keys.h"
-#include "memory/profile.h"
 #include "memory/row_records.h"
 #include "memory/seq_set.h"
 #include "memory/text_index.h"
+#include "memory/trunks.h"
 
 namespace mneme::memory {
 namespace {
@@ -44,13 +44,8 @@ absl::Status CancelledStatus() {
   return absl::CancelledError("the caller is gone");
 }
 
-// What all sessions together remember of the records under one uid.
-struct Remembered {
-  SeqSet seqs;
-  Profile profile;
-};
-
-// By uid. Sessions whose record is damaged remember nothing.
+// What all sessions together remember, by the uid of the records, trunks and
+// own ones. Sessions whose record is damaged remember nothing.
 absl::StatusOr<std::map<uint64_t, Remembered>> ReadRemembered(
     const StoreView& store) {
   std::map<uint64_t, Remembered> all;
@@ -64,6 +59,7 @@ absl::StatusOr<std::map<uint64_t, Remembered>> ReadRemembered(
     const auto remember = [&](uint64_t uid, uint64_t seq_end) {
       Remembered& under = all[uid];
       under.profile = session->header.profile;
+      under.seq_end = std::max(under.seq_end, seq_end);
       forgotten.ForEachGap({0, seq_end},
                            [&](SeqRange live) { under.seqs.Add(live); });
     };
